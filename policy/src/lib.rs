@@ -8,4 +8,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod net;
+pub mod path;
+pub mod policy;
 pub mod seccomp;
