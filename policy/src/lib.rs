@@ -9,5 +9,8 @@
 #![forbid(unsafe_code)]
 
 pub mod diagnostics;
+pub mod net;
+pub mod path;
+pub mod policy;
 pub mod seccomp;
 pub mod spec;

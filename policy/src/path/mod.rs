@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Path patterns: what a path rule names.
+//!
+//! `DESIGN.md` section 4: "A path names the file or directory and everything beneath it. `*` and
+//! `?` stay within a component, `**` crosses, `[...]`, `{a,b}`. A pattern, too, covers everything
+//! beneath what it matches. Bytes, not UTF-8. `..`, `.` and `//` are errors, not normalised away."
+//!
+//! Guarantees: parsing is linear in the text; a [`Pattern`] is never larger than a constant times
+//! its text, whatever its braces say. What it does not do: follow symbolic links, look at a file
+//! system, or know what exists; it compares names that somebody else has resolved.
+
+mod absolute;
+mod error;
+mod parse;
+mod pattern;
+
+pub use absolute::{AbsPath, PathError};
+pub use error::{PatternError, PatternErrorKind};
+pub use pattern::{ByteSet, NamePattern, Pattern, Token};
