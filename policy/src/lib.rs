@@ -12,5 +12,6 @@ pub mod diagnostics;
 pub mod net;
 pub mod path;
 pub mod policy;
+pub mod profile;
 pub mod seccomp;
 pub mod spec;

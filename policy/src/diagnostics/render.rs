@@ -10,6 +10,7 @@ use std::borrow::Cow;
 
 use annotate_snippets::{AnnotationKind, Element, Group, Level, Origin, Renderer, Snippet};
 
+use super::source::boundary;
 use super::{Diagnostic, Label, Report, Severity, SourceId, Sources};
 
 /// Lines that are at most this far apart are shown in one piece.
@@ -123,9 +124,9 @@ fn clipped<'a>(label: &'a Label, kind: AnnotationKind, sources: &'a Sources) -> 
     let place = sources.place(id, label.span.start);
     let line = sources.line_range(id, place.line);
     let at = (label.span.start as usize).clamp(line.start, line.end);
-    let start = text_of.floor_char_boundary(at.saturating_sub(40).max(line.start));
-    let end = text_of.floor_char_boundary((at + 80).min(line.end)).max(start);
-    let to = text_of.floor_char_boundary((label.span.end as usize).clamp(at, end.max(at)));
+    let start = boundary(text_of, at.saturating_sub(40).max(line.start));
+    let end = boundary(text_of, (at + 80).min(line.end)).max(start);
+    let to = boundary(text_of, (label.span.end as usize).clamp(at, end.max(at)));
     let origin = Origin::path(visible(sources.name(id)))
         .line(place.line as usize)
         .char_column(place.column as usize);

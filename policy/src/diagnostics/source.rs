@@ -79,7 +79,7 @@ impl Sources {
     pub fn add(&mut self, name: impl Into<String>, text: impl Into<String>) -> SourceId {
         let mut text: String = text.into();
         if text.len() > u32::MAX as usize / 2 {
-            let end = text.floor_char_boundary(u32::MAX as usize / 2);
+            let end = boundary(&text, u32::MAX as usize / 2);
             text.truncate(end);
         }
         let breaks = text.bytes().enumerate().filter(|(_, b)| *b == b'\n');
@@ -132,6 +132,11 @@ impl Sources {
         let line = source.text.get(start..next).unwrap_or("");
         start..start + line.trim_end_matches(['\n', '\r']).len()
     }
+}
+
+/// The last boundary of a character that is not after `at`.
+pub(super) fn boundary(text: &str, at: usize) -> usize {
+    (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
 }
 
 fn saturate(value: usize) -> u32 {
