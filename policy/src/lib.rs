@@ -8,6 +8,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod decide;
 pub mod net;
 pub mod path;
 pub mod policy;
