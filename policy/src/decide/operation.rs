@@ -4,8 +4,9 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use crate::path::AbsPath;
-use crate::policy::{Access, Capability, Syscall};
+use crate::path::{AbsPath, Printed};
+use crate::policy::{Access, Capability};
+use crate::seccomp::{Arch, Syscall};
 
 /// Something that a workload may or may not do.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -121,6 +122,8 @@ pub enum Transport {
 pub struct SyscallOperation {
     /// Which.
     pub call: Syscall,
+    /// The architecture that it is made on.
+    pub arch: Arch,
     /// Its arguments, as they are in registers.
     pub args: [u64; 6],
 }
@@ -214,7 +217,7 @@ impl fmt::Display for Endpoint {
                 }
             }
             Self::UnixPath(path) => write!(out, "unix {path}"),
-            Self::UnixAbstract(name) => write!(out, "unix @{}", name.escape_ascii()),
+            Self::UnixAbstract(name) => write!(out, "unix @{}", Printed(name)),
             Self::UnixUnnamed => out.write_str("unix"),
         }
     }

@@ -13,7 +13,8 @@
 //! ```
 //!
 //! A path is taken as it stands, with its spaces; where two are needed, the second begins at the
-//! first space that a slash follows. `write` is `modify`. In a name, `\xHH` is a byte.
+//! first space that a slash follows. In paths and names `\xHH` is a byte and `\\` a backslash.
+//! `write` is `modify`. A system call is one of x86-64.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
@@ -22,8 +23,9 @@ use super::operation::{
     Endpoint, FileKind, FileOperation, NetworkAction, NetworkOperation, Operation,
     ProcessOperation, RenameTarget, SyscallOperation, Transport,
 };
-use crate::path::{AbsPath, PathError};
-use crate::policy::{Access, Capability, Syscall};
+use crate::path::{AbsPath, PathError, unprinted};
+use crate::policy::{Access, Capability};
+use crate::seccomp::{Arch, Syscall};
 
 /// An error in an operation's text, with the bytes that a caret should point at.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -70,8 +72,8 @@ pub enum OperationErrorKind {
     /// Not a capability.
     #[error("no capability is called this")]
     UnknownCapability,
-    /// `\` in a name that is not `\xHH` or `\\`.
-    #[error("`\\` in a name must be `\\\\` or `\\x` and two hexadecimal digits")]
+    /// `\` that is not `\xHH` or `\\`.
+    #[error("`\\` must be doubled, or begin `\\x` and two hexadecimal digits")]
     BadEscape,
 }
 
@@ -147,7 +149,8 @@ impl<'a> Part<'a> {
 
     fn path(self) -> Result<AbsPath, OperationError> {
         let part = self.required("a path")?;
-        AbsPath::new(part.text.as_bytes()).map_err(|error| part.error(Kind::Path(error)))
+        let bytes = unprinted(part.text).ok_or_else(|| part.error(Kind::BadEscape))?;
+        AbsPath::new(&bytes).map_err(|error| part.error(Kind::Path(error)))
     }
 
     fn number(self) -> Result<u64, OperationError> {
@@ -251,36 +254,10 @@ fn unix(part: Part<'_>) -> Result<Endpoint, OperationError> {
     match part.text.strip_prefix('@') {
         None => part.path().map(Endpoint::UnixPath),
         Some(name) => {
-            let name = unescape(name).ok_or_else(|| part.error(Kind::BadEscape))?;
+            let name = unprinted(name).ok_or_else(|| part.error(Kind::BadEscape))?;
             Ok(Endpoint::UnixAbstract(name.into()))
         }
     }
-}
-
-fn unescape(text: &str) -> Option<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&byte, after)) = rest.split_first() {
-        rest = after;
-        if byte != b'\\' {
-            bytes.push(byte);
-            continue;
-        }
-        let taken = match rest {
-            [b'\\', ..] => {
-                bytes.push(b'\\');
-                1
-            }
-            [b'x', high, low, ..] => {
-                let digit = |byte: u8| char::from(byte).to_digit(16);
-                bytes.push(u8::try_from(digit(*high)? << 4 | digit(*low)?).ok()?);
-                3
-            }
-            _ => return None,
-        };
-        rest = &rest[taken..];
-    }
-    Some(bytes)
 }
 
 fn syscall(part: Part<'_>) -> Result<Operation, OperationError> {
@@ -296,7 +273,7 @@ fn syscall(part: Part<'_>) -> Result<Operation, OperationError> {
         rest = after;
     }
     rest.end()?;
-    Ok(Operation::Syscall(SyscallOperation { call, args }))
+    Ok(Operation::Syscall(SyscallOperation { call, arch: Arch::X86_64, args }))
 }
 
 fn process(part: Part<'_>) -> Result<Operation, OperationError> {
