@@ -78,8 +78,61 @@ pub(crate) fn components(path: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 impl fmt::Display for AbsPath {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.0.escape_ascii(), out)
+        Printed(&self.0).fmt(out)
     }
+}
+
+/// Bytes for people: UTF-8 as it is, a backslash doubled, what is not text as `\xHH`.
+pub(crate) struct Printed<'a>(pub(crate) &'a [u8]);
+
+impl fmt::Display for Printed<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for chunk in self.0.utf8_chunks() {
+            for character in chunk.valid().chars() {
+                match character {
+                    '\\' => out.write_str("\\\\")?,
+                    _ if character.is_control() => {
+                        let mut utf8 = [0; 4];
+                        for byte in character.encode_utf8(&mut utf8).bytes() {
+                            write!(out, "\\x{byte:02x}")?;
+                        }
+                    }
+                    _ => write!(out, "{character}")?,
+                }
+            }
+            for byte in chunk.invalid() {
+                write!(out, "\\x{byte:02x}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The bytes that [`Printed`] prints so; `None` for a backslash that nothing prints so.
+pub(crate) fn unprinted(text: &str) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&byte, after)) = rest.split_first() {
+        rest = after;
+        if byte != b'\\' {
+            bytes.push(byte);
+            continue;
+        }
+        let taken = match rest {
+            [b'\\', ..] => {
+                bytes.push(b'\\');
+                1
+            }
+            [b'x', high, low, ..] => {
+                let digit = |byte: u8| char::from(byte).to_digit(16);
+                bytes.push(u8::try_from(digit(*high)? << 4 | digit(*low)?).ok()?);
+                3
+            }
+            _ => return None,
+        };
+        rest = &rest[taken..];
+    }
+    Some(bytes)
 }
 
 impl Serialize for AbsPath {
@@ -118,6 +171,15 @@ mod tests {
         check(b"/..", Err(PathError::Dots));
         check(b"/a\0b", Err(PathError::Nul));
         check(&[b'/'; 5000], Err(PathError::TooLong));
+    }
+
+    #[test]
+    fn printing_loses_nothing() {
+        for bytes in [&b"/a b"[..], "/é".as_bytes(), b"/\xff\n\\x41", b"/\xc2\x85"] {
+            let path = AbsPath::new(bytes).unwrap();
+            assert_eq!(unprinted(&path.to_string()).as_deref(), Some(bytes));
+        }
+        assert_eq!(unprinted(r"/a\q"), None);
     }
 
     #[test]

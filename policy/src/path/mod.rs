@@ -15,5 +15,6 @@ mod parse;
 mod pattern;
 
 pub use absolute::{AbsPath, PathError};
+pub(crate) use absolute::{Printed, unprinted};
 pub use error::{PatternError, PatternErrorKind};
 pub use pattern::{ByteSet, NamePattern, Pattern, Token};

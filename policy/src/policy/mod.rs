@@ -27,7 +27,7 @@ pub use files::{Access, AccessSet, Files, PathGrant, PathRule, Presence};
 pub use network::{AddressRule, Network};
 pub use origin::{Origin, Setting};
 pub use process::{Capability, CapabilityRule, Process};
-pub use syscalls::{Comparison, Condition, Errno, Syscall, SyscallRule, Syscalls, Width};
+pub use syscalls::{Comparison, Condition, Errno, SyscallRule, Syscalls};
 
 /// What a container may do.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

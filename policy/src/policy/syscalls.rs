@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::Origin;
+use crate::seccomp::{Arch, Syscall};
 
 /// The section `[syscalls]`, "on top of the spec's own seccomp".
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,27 +47,10 @@ impl SyscallRule {
     }
 }
 
-/// A system call, by its name in the kernel.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Syscall(Arc<str>);
-
-impl Syscall {
-    /// The call of this name.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        let plausible =
-            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
-        (!name.is_empty() && name.bytes().all(plausible)).then(|| Self(name.into()))
-    }
-
-    /// Its name.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        &self.0
-    }
-}
-
 /// A condition on one argument.
+///
+/// "Arguments are compared at the width that the kernel uses (32 bits for `int` arguments)"
+/// (section 5): which that is, the call and the architecture say, so it is not written here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Condition {
     /// Which argument, 0 to 5.
@@ -75,8 +59,6 @@ pub struct Condition {
     pub comparison: Comparison,
     /// With what.
     pub value: u64,
-    /// How many of its bits the kernel looks at; so many are compared.
-    pub width: Width,
 }
 
 /// How an argument is compared.
@@ -107,25 +89,11 @@ pub enum Comparison {
     },
 }
 
-/// How many bits of an argument the kernel looks at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Width {
-    /// `int`, `unsigned`, flags.
-    #[serde(rename = "32")]
-    Bits32,
-    /// Pointers and sizes.
-    #[serde(rename = "64")]
-    Bits64,
-}
-
 impl Condition {
-    /// Whether it holds for the call's arguments.
+    /// Whether it holds for a call's arguments, as they are in the registers of `arch`.
     #[must_use]
-    pub fn holds(&self, args: &[u64; 6]) -> bool {
-        let cut = match self.width {
-            Width::Bits32 => u64::from(u32::MAX),
-            Width::Bits64 => u64::MAX,
-        };
+    pub fn holds(&self, call: Syscall, arch: Arch, args: &[u64; 6]) -> bool {
+        let cut = call.width(arch, self.arg).mask();
         let Some(arg) = args.get(usize::from(self.arg)).map(|arg| arg & cut) else { return false };
         let value = self.value & cut;
         match self.comparison {
@@ -191,22 +159,25 @@ impl fmt::Display for Errno {
 mod tests {
     use super::*;
 
-    fn holds(comparison: Comparison, width: Width, value: u64, arg: u64) -> bool {
-        Condition { arg: 1, comparison, value, width }.holds(&[9, arg, 9, 9, 9, 9])
+    fn holds(comparison: Comparison, call: &str, value: u64, arg: u64) -> bool {
+        let call = Syscall::from_name(call).unwrap();
+        Condition { arg: 1, comparison, value }.holds(call, Arch::X86_64, &[9, arg, 9, 9, 9, 9])
     }
+
+    const INT: &str = "ioctl";
+    const LONG: &str = "munmap";
 
     #[test]
     fn thirty_two_bit_arguments_are_compared_in_thirty_two_bits() {
         let tiocsti = 0x5412;
-        assert!(holds(Comparison::Equal, Width::Bits32, tiocsti, tiocsti | 1 << 32));
-        assert!(!holds(Comparison::Equal, Width::Bits64, tiocsti, tiocsti | 1 << 32));
-        assert!(holds(Comparison::Less, Width::Bits32, 1, 1 << 32));
-        assert!(holds(Comparison::Equal, Width::Bits32, u64::MAX, 0xffff_ffff));
+        assert!(holds(Comparison::Equal, INT, tiocsti, tiocsti | 1 << 32));
+        assert!(!holds(Comparison::Equal, LONG, tiocsti, tiocsti | 1 << 32));
+        assert!(holds(Comparison::Less, INT, 1, 1 << 32));
+        assert!(holds(Comparison::Equal, INT, u64::MAX, 0xffff_ffff));
     }
 
     #[test]
     fn each_comparison_is_what_its_name_says() {
-        let w = Width::Bits64;
         for (arg, results) in [
             (4, [false, true, true, true, false, false]),
             (5, [true, false, false, true, false, true]),
@@ -220,17 +191,16 @@ mod tests {
                 Comparison::Greater,
                 Comparison::GreaterOrEqual,
             ];
-            assert_eq!(all.map(|comparison| holds(comparison, w, 5, arg)), results, "{arg}");
+            assert_eq!(all.map(|comparison| holds(comparison, LONG, 5, arg)), results, "{arg}");
         }
-        assert!(holds(Comparison::MaskedEqual { mask: 0xf0 }, w, 0x30, 0x3f));
-        assert!(!holds(Comparison::MaskedEqual { mask: 0xff }, w, 0x30, 0x3f));
-        assert!(holds(Comparison::MaskedNotEqual { mask: 0xff }, w, 0x30, 0x3f));
+        assert!(holds(Comparison::MaskedEqual { mask: 0xf0 }, LONG, 0x30, 0x3f));
+        assert!(!holds(Comparison::MaskedEqual { mask: 0xff }, LONG, 0x30, 0x3f));
+        assert!(holds(Comparison::MaskedNotEqual { mask: 0xff }, LONG, 0x30, 0x3f));
     }
 
     #[test]
     fn an_argument_that_does_not_exist_meets_no_condition() {
-        let condition =
-            Condition { arg: 6, comparison: Comparison::Equal, value: 0, width: Width::Bits64 };
-        assert!(!condition.holds(&[0; 6]));
+        let condition = Condition { arg: 6, comparison: Comparison::Equal, value: 0 };
+        assert!(!condition.holds(Syscall::from_name(LONG).unwrap(), Arch::X86_64, &[0; 6]));
     }
 }

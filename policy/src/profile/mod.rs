@@ -41,6 +41,7 @@ pub use schema::schema;
 pub use sets::TAKEN_FROM;
 pub use tree::MAX_FILE;
 
+use crate::decide::Operation;
 use crate::diagnostics::{Report, Sources, Span};
 use crate::policy::Policy;
 
@@ -72,6 +73,8 @@ pub struct Test {
     pub verb: &'static str,
     /// To what, for example `tcp 10.0.0.1:80`.
     pub object: String,
+    /// Both, as an operation.
+    pub operation: Operation,
     /// What is expected.
     pub expect: Expect,
     /// Where it is written.
@@ -96,6 +99,7 @@ pub fn read(
                 name: test.name.clone(),
                 verb: test.verb,
                 object: expanded.object,
+                operation: expanded.operation,
                 expect: test.expect.value,
                 span: test.span,
             })

@@ -13,6 +13,7 @@ use super::load::{Cursor, Files};
 use super::model::{Placed, Profile, Rule, Test};
 use super::rules::{Located, Lowering};
 use super::text::{Variables, is_name};
+use crate::decide::Operation;
 use crate::diagnostics::{Code, Diagnostic, Report, Sources, Span, nearest};
 use crate::policy::{AccessSet, AddressRule, PathRule, Policy, Setting, SyscallRule};
 
@@ -45,6 +46,7 @@ pub(super) struct Map {
 pub(super) struct Expanded {
     pub(super) test: usize,
     pub(super) object: String,
+    pub(super) operation: Operation,
 }
 
 /// Everything that resolution gives.
@@ -301,9 +303,9 @@ fn finish_variables(
 }
 
 fn expand_tests(tests: &[Test], to: &mut Lowering<'_>) -> Vec<Expanded> {
-    let expanded = tests
-        .iter()
-        .enumerate()
-        .filter_map(|(test, of)| Some(Expanded { test, object: to.plain(&of.object)? }));
+    let expanded = tests.iter().enumerate().filter_map(|(test, of)| {
+        let (object, operation) = to.operation(of.verb, &of.object)?;
+        Some(Expanded { test, object, operation })
+    });
     expanded.collect()
 }

@@ -12,14 +12,15 @@ use super::model::{self, Number, Placed, Rule};
 use super::names;
 use super::structure::{inside, shorten};
 use super::text::{Text, Variables};
+use crate::decide::{Operation, OperationErrorKind};
 use crate::diagnostics::{Code, Diagnostic, Place, Report, Sources, Span, nearest};
 use crate::net::{Address, AddressErrorKind};
 use crate::path::{Pattern, PatternErrorKind};
 use crate::policy::{
     AccessSet, AddressRule, Capability, CapabilityRule, Comparison, Condition, Errno, Origin,
-    PathGrant, PathRule, Syscall, SyscallRule, Width,
+    PathGrant, PathRule, SyscallRule,
 };
-use crate::seccomp;
+use crate::seccomp::{Arch, Syscall, Width};
 
 /// What lowering a rule needs, and where its mistakes go.
 pub(super) struct Lowering<'a> {
@@ -172,10 +173,10 @@ impl Lowering<'_> {
         let name = self.expand(text)?;
         if name.starts_with('@') {
             if let Some(calls) = names::syscall_set(&name) {
-                return Some((name, calls.into_iter().filter_map(typed).collect()));
+                return Some((name, calls));
             }
-        } else if let Some(call) = seccomp::Syscall::from_name(&name) {
-            return Some((name, typed(call).into_iter().collect()));
+        } else if let Some(call) = Syscall::from_name(&name) {
+            return Some((name, vec![call]));
         }
         let set = name.starts_with('@');
         let code = if set { Code::UnknownSyscallSet } else { Code::UnknownSyscall };
@@ -295,7 +296,7 @@ impl Lowering<'_> {
             self.bad_syscall_rule(span, "a condition that never changes", label);
             return None;
         }
-        Some(Condition { arg: arg_index, comparison, value, width })
+        Some(Condition { arg: arg_index, comparison, value })
     }
 
     /// The value of a number, which must fit what the kernel looks at.
@@ -357,9 +358,33 @@ impl Lowering<'_> {
         parsed.map(|value| Placed { value, span: text.span })
     }
 
-    /// The value of a string that has no syntax of its own.
-    pub(super) fn plain(&mut self, text: &Text) -> Option<String> {
-        self.expand(text)
+    /// The operation of a test, and its object with variables replaced.
+    pub(super) fn operation(&mut self, verb: &str, text: &Text) -> Option<(String, Operation)> {
+        let object = self.expand(text)?;
+        match Operation::parse(&format!("{verb} {object}")) {
+            Ok(operation) => Some((object, operation)),
+            Err(error) => {
+                if !self.only_count(Code::BadTest) {
+                    let offset = error.offset.saturating_sub(verb.len() + 1);
+                    let span = self.place(text, offset, error.len);
+                    let wrong = object.get(offset..offset + error.len).unwrap_or("");
+                    let near = match error.kind {
+                        OperationErrorKind::UnknownSyscall => nearest(wrong, names::syscalls()),
+                        OperationErrorKind::UnknownCapability => {
+                            nearest(wrong, names::capabilities())
+                        }
+                        kind => nearest(wrong, kind.candidates().iter().copied()),
+                    };
+                    let message = format!("malformed operation \"{verb} {}\"", shorten(&object));
+                    self.report.push(
+                        Diagnostic::new(Code::BadTest, message)
+                            .at(span, error.kind.to_string())
+                            .did_you_mean(span, near),
+                    );
+                }
+                None
+            }
+        }
     }
 }
 
@@ -391,20 +416,14 @@ fn address_code(kind: &AddressErrorKind) -> Code {
     }
 }
 
-fn typed(call: seccomp::Syscall) -> Option<Syscall> {
-    Syscall::from_name(call.name())
-}
-
 /// How much of an argument the kernel looks at.
 fn width(name: &str, arg: u8) -> Option<Width> {
-    Some(match seccomp::Syscall::from_name(name)?.width(seccomp::Arch::X86_64, arg) {
-        seccomp::Width::Bits16 | seccomp::Width::Bits32 => Width::Bits32,
-        seccomp::Width::Bits64 => Width::Bits64,
-    })
+    Some(Syscall::from_name(name)?.width(Arch::X86_64, arg))
 }
 
 fn bits(width: Width) -> u32 {
     match width {
+        Width::Bits16 => 16,
         Width::Bits32 => 32,
         Width::Bits64 => 64,
     }
