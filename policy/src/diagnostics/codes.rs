@@ -129,8 +129,6 @@ codes! {
         "Values of arguments are numbers, or names that brig knows. Write the number for any other.";
     BadSyscallRule Error "E0504" "a system call rule that cannot be applied"
         "A comparison of arguments belongs to one system call, not to a set, and needs `arg` and a comparison; `except` belongs to a set.";
-    UnknownErrno Error "E0505" "unknown name of an error"
-        "The name is none of errno(3)'s.";
     UnknownCapability Error "E0601" "unknown capability"
         "The name is none of capabilities(7)'s. Both `net_admin` and `CAP_NET_ADMIN` are understood.";
     BadSize Error "E0602" "a malformed size"

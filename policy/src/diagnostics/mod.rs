@@ -155,6 +155,17 @@ impl Report {
         &self.found
     }
 
+    /// Takes out what `keep` does not want.
+    pub fn retain(&mut self, keep: impl Fn(&Diagnostic) -> bool) {
+        for dropped in self.found.iter().filter(|diagnostic| !keep(diagnostic)) {
+            match dropped.code.severity() {
+                Severity::Error => self.errors -= 1,
+                Severity::Warning => self.warnings -= 1,
+            }
+        }
+        self.found.retain(keep);
+    }
+
     /// Orders by text and place; what has no place comes first.
     pub fn sort(&mut self) {
         self.found.sort_by_key(|d| (d.primary.as_ref().map(|label| label.span), d.code));

@@ -28,7 +28,7 @@ mod structure;
 mod text;
 mod tree;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 pub use built_in::{NAMES as BUILT_IN, load as built_in};
@@ -42,7 +42,7 @@ pub use sets::TAKEN_FROM;
 pub use tree::MAX_FILE;
 
 use crate::decide::Operation;
-use crate::diagnostics::{Report, Sources, Span};
+use crate::diagnostics::{Code, Diagnostic, Report, Sources, Span};
 use crate::policy::Policy;
 
 /// What reading a profile gives.
@@ -106,9 +106,37 @@ pub fn read(
         });
         Resolved { tests: tests.collect(), policy: resolution.policy, map: resolution.map }
     });
+    drop_echoes(&mut report, &sources);
     report.sort();
     let resolved = resolved.filter(|_| report.errors() == 0);
     Reading { sources, report, resolved }
+}
+
+/// Where the grammar is broken the parser puts something in its place. What is
+/// said about that, on the same line or about no text at all, is an echo.
+fn drop_echoes(report: &mut Report, sources: &Sources) {
+    let line = |span: Span| (span.source, sources.line(span.source, span.start));
+    let grammar = |code: Code| matches!(code, Code::Syntax | Code::DuplicateKey);
+    let primary = |found: &Diagnostic| found.primary.as_ref().map(|label| label.span);
+    let broken: BTreeSet<_> = report
+        .diagnostics()
+        .iter()
+        .filter(|found| found.code == Code::Syntax)
+        .filter_map(primary)
+        .map(line)
+        .collect();
+    if broken.is_empty() {
+        return;
+    }
+    let files: BTreeSet<_> = broken.iter().map(|(source, _)| *source).collect();
+    report.retain(|found| match primary(found) {
+        None => found.code != Code::UnusedOverride,
+        Some(_) if grammar(found.code) => true,
+        Some(span) => {
+            !broken.contains(&line(span))
+                && !(files.contains(&span.source) && span.start == span.end)
+        }
+    });
 }
 
 #[cfg(test)]

@@ -96,8 +96,11 @@ fn wrong_type(found: &DeValue<'_>, span: Span, shape: Shape, report: &mut Report
     let mut diagnostic =
         Diagnostic::new(Code::WrongType, format!("expected {expected}, found {kind}"))
             .at(span, format!("must be {expected}"));
-    if matches!(shape, Shape::List(_)) && fitting(found, &shape).is_none() && found.is_str() {
+    if matches!(shape, Shape::List(_)) && found.is_str() {
         diagnostic = diagnostic.help("put it in brackets: a list may have one item");
+    }
+    if matches!(shape, Shape::List(Shape::Table(_))) && found.is_table() {
+        diagnostic = diagnostic.help("write its header in double brackets: `[[…]]`");
     }
     report.push(diagnostic);
 }
