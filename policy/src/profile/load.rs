@@ -182,7 +182,8 @@ impl Walk<'_> {
         let id = self.sources.add(name, text);
         // The tree borrows the text, so it is parsed from a copy that outlives it.
         let text = self.sources.text(id).to_owned();
-        let Some(found) = tree::parse(&text, id, self.report) else { return Profile::default() };
+        let parsed = tree::parse(&text, id, self.sources, self.report);
+        let Some(found) = parsed else { return Profile::default() };
         let first_line = 0..text.find('\n').unwrap_or(text.len());
         let top = Span::new(id, first_line);
         check_table(found.get_ref(), top, &super::language::PROFILE, self.report);

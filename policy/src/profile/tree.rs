@@ -8,7 +8,7 @@
 use toml::Spanned;
 use toml::de::DeTable;
 
-use crate::diagnostics::{Code, Diagnostic, Report, SourceId, Span};
+use crate::diagnostics::{Code, Diagnostic, Report, SourceId, Sources, Span};
 
 /// The largest file that is read, in bytes.
 pub const MAX_FILE: usize = 16 << 20;
@@ -44,10 +44,12 @@ pub(super) fn too_large(name: &str) -> Diagnostic {
     Diagnostic::new(Code::TooLarge, message).help("divide it, and join the parts with `extends`")
 }
 
-/// Parses the text. What cannot be read of it is left out of the tree and reported.
+/// Parses the text of `source`. What cannot be read of it is left out of the tree
+/// and reported.
 pub(super) fn parse<'t>(
     text: &'t str,
     source: SourceId,
+    sources: &Sources,
     report: &mut Report,
 ) -> Option<Spanned<DeTable<'t>>> {
     if let Some(at) = deep_key(text) {
@@ -64,23 +66,29 @@ pub(super) fn parse<'t>(
         }
         Err(_) => {
             let (tree, errors) = DeTable::parse_recoverable(text);
-            let mut before: Option<u32> = None;
-            for error in &errors {
-                let diagnostic = syntax(error, text, source);
-                // One mistake often upsets the parser more than once: once a line is enough.
-                let start =
-                    diagnostic.primary.as_ref().map_or(0, |label| label.span.start as usize);
-                let line = text.get(..start).map_or(0, |text| text.matches('\n').count());
-                let line = u32::try_from(line).unwrap_or(u32::MAX);
-                if before != Some(line) {
-                    report.push(diagnostic);
-                }
-                before = Some(line);
-                if report.is_full() {
-                    break;
-                }
-            }
+            push_first_of_each_line(&errors, text, source, sources, report);
             Some(tree)
+        }
+    }
+}
+
+/// One mistake often upsets the parser more than once: once a line is enough.
+fn push_first_of_each_line(
+    errors: &[toml::de::Error],
+    text: &str,
+    source: SourceId,
+    sources: &Sources,
+    report: &mut Report,
+) {
+    let mut before = None;
+    for error in errors {
+        let start = error.span().map_or(text.len(), |range| range.start);
+        let line = sources.line(source, u32::try_from(start).unwrap_or(u32::MAX));
+        if before.replace(line) != Some(line) {
+            report.push(syntax(error, text, source));
+        }
+        if report.is_full() {
+            return;
         }
     }
 }
