@@ -3,12 +3,12 @@
 
 #![allow(clippy::disallowed_methods)] // tests measure time
 
-mod support;
+mod reading;
 
 use std::time::{Duration, Instant};
 
 use brig_policy::profile::{self, MAX_FILE, Reading};
-use support::{Memory, codes, file, shown};
+use reading::{Memory, codes, file, shown};
 
 /// Generous: unoptimised, on a machine that is busy with other tests.
 const LIMIT: Duration = Duration::from_secs(20);

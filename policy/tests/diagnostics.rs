@@ -4,13 +4,13 @@
 //! A case is a name, a profile, its parents and its overrides; each has a snapshot
 //! in `snapshots/`. Every code is provoked by some case.
 
-mod support;
+mod reading;
 
 use std::collections::BTreeSet;
 
 use brig_policy::diagnostics::{Code, Severity, json};
 use brig_policy::profile;
-use support::{codes, read, shown};
+use reading::{codes, read, shown};
 
 struct Case {
     name: &'static str,
@@ -239,8 +239,8 @@ fn a_fix_of_the_json_form_mends_the_profile() {
 fn elsewhere() -> Vec<&'static str> {
     let mut seen = BTreeSet::new();
     let not_text = profile::read(
-        support::file("a", b"\xff"),
-        &mut support::Memory::default(),
+        reading::file("a", b"\xff"),
+        &mut reading::Memory::default(),
         &Default::default(),
     );
     seen.extend(codes(&not_text.report));
@@ -265,8 +265,8 @@ fn elsewhere() -> Vec<&'static str> {
 }
 
 fn read_unchecked(text: &str) -> profile::Reading {
-    let file = support::file("web.toml", text.as_bytes());
-    profile::read(file, &mut support::Memory::default(), &Default::default())
+    let file = reading::file("web.toml", text.as_bytes());
+    profile::read(file, &mut reading::Memory::default(), &Default::default())
 }
 
 #[test]

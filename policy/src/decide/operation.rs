@@ -4,6 +4,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
+pub use crate::net::Transport;
 use crate::path::{AbsPath, Printed};
 use crate::policy::{Access, Capability};
 use crate::seccomp::{Arch, Syscall};
@@ -104,17 +105,6 @@ pub enum Endpoint {
     UnixAbstract(Box<[u8]>),
     /// A UNIX socket without a name: binding makes the kernel choose an abstract one.
     UnixUnnamed,
-}
-
-/// The protocol of an operation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Transport {
-    /// TCP.
-    Tcp,
-    /// UDP.
-    Udp,
-    /// Neither, such as ICMP: only `ip` rules cover it.
-    Other,
 }
 
 /// A system call.

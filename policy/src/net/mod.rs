@@ -12,9 +12,12 @@
 
 mod address;
 mod error;
+mod index;
 mod named;
 mod parse;
 
 pub use address::{Address, Hosts, InetAddress, Ports, Protocol, UnixAddress};
 pub use error::{AddressError, AddressErrorKind};
+pub use index::Transport;
+pub(crate) use index::{InetIndex, InetRule};
 pub use named::NamedSet;

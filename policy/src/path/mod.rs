@@ -11,10 +11,13 @@
 
 mod absolute;
 mod error;
+mod nfa;
 mod parse;
 mod pattern;
+mod set;
 
 pub use absolute::{AbsPath, PathError};
 pub(crate) use absolute::{Printed, unprinted};
 pub use error::{PatternError, PatternErrorKind};
-pub use pattern::{ByteSet, NamePattern, Pattern, Token};
+pub use pattern::{ByteSet, NamePattern, Pattern, Token, escape};
+pub use set::{NameSet, PatternId, PatternSet};

@@ -87,6 +87,12 @@ impl Pattern {
         Self { text: escape(path.as_bytes()).into(), prefix, tail: Box::default() }
     }
 
+    /// The pattern that covers every path.
+    #[must_use]
+    pub fn root() -> Self {
+        Self { text: "/".into(), prefix: b"/".as_slice().into(), tail: Box::default() }
+    }
+
     /// The text it was parsed from.
     #[must_use]
     pub fn text(&self) -> &str {
@@ -173,6 +179,18 @@ impl NamePattern {
     /// The first error, with its place in `text`.
     pub fn parse(text: &str) -> Result<Self, PatternError> {
         Ok(Self { text: text.into(), tokens: parse::name(text)?.into() })
+    }
+
+    /// The pattern that matches every name.
+    #[must_use]
+    pub fn every() -> Self {
+        Self { text: "*".into(), tokens: [Token::DeepStar].into() }
+    }
+
+    /// Whether it is written as one that matches every name.
+    #[must_use]
+    pub fn is_every(&self) -> bool {
+        !self.tokens.is_empty() && self.tokens.iter().all(|token| *token == Token::DeepStar)
     }
 
     /// The text it was parsed from, without the `@`.

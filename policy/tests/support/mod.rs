@@ -1,119 +1,127 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Reading profiles in tests: from memory, and always past the schema as well.
+//! Policies in a line each rule, for tests of what policies mean and not of how they are written.
+//!
+//! `LIST RULE [! EXCEPTION]…`, and `LIST` alone for a list that is there and empty. A grant may end
+//! in ` = ACCESS,ACCESS`. `syscalls.deny ioctl 1=0x5412`. `process.max_processes 5`.
+#![allow(dead_code)]
 
-#![allow(dead_code)] // each test file uses a part
+use brig_policy::decide::{Decision, Operation, decide};
+use brig_policy::net::Address;
+use brig_policy::path::Pattern;
+use brig_policy::policy::{
+    Access, AccessSet, AddressRule, Capability, CapabilityRule, Comparison, Condition, Mode,
+    Origin, PathGrant, PathRule, Policy, Presence, Setting, SyscallRule,
+};
+use brig_policy::seccomp::Syscall;
 
-use std::collections::BTreeMap;
-use std::sync::LazyLock;
+/// The policy that the lines describe.
+pub fn policy(text: &str) -> Policy {
+    let mut policy = Policy::default();
+    for (number, line) in (1u32..).zip(text.lines()) {
+        let line = line.trim();
+        if !line.is_empty() {
+            let (list, rule) = line.split_once(' ').unwrap_or((line, ""));
+            add(&mut policy, list, rule, Origin::new("test", number, 1, rule));
+        }
+    }
+    policy
+}
 
-use brig_policy::diagnostics::{Code, Paint, Report, human};
-use brig_policy::profile::{self, LoadError, Loaded, Loader, Reading, Resolved};
-use serde_json::{Value, json};
-use toml::de::{DeTable, DeValue};
-
-/// Files by name.
-#[derive(Default)]
-pub struct Memory(pub BTreeMap<String, Vec<u8>>);
-
-impl Loader for Memory {
-    fn load(&mut self, _: &str, reference: &str) -> Result<Loaded, LoadError> {
-        let name = reference.trim_start_matches("./").to_owned();
-        match name.as_str() {
-            "dir" => return Err(LoadError::NotAFile { name, kind: "a directory".into() }),
-            "shared.toml" => {
-                return Err(LoadError::NotTrusted { name, why: "its group can write it".into() });
+fn add(policy: &mut Policy, list: &str, rule: &str, origin: Origin) {
+    let files = &mut policy.files;
+    let network = &mut policy.network;
+    let process = &mut policy.process;
+    match list {
+        "files.read" => {
+            files.read.get_or_insert_default().extend(grant(rule, origin, AccessSet::READ))
+        }
+        "files.write" => {
+            files.write.get_or_insert_default().extend(grant(rule, origin, AccessSet::WRITE));
+        }
+        "files.execute" => {
+            files.execute.get_or_insert_default().extend(grant(rule, origin, AccessSet::EXECUTE));
+        }
+        "files.deny" => files.deny.push(path(rule, origin)),
+        "files.mask" => files.mask.push(path(rule, origin)),
+        "network.connect" => network.connect.get_or_insert_default().extend(address(rule, origin)),
+        "network.bind" => network.bind.get_or_insert_default().extend(address(rule, origin)),
+        "network.deny" => network.deny.extend(address(rule, origin)),
+        "syscalls.allow" => {
+            policy.syscalls.allow.get_or_insert_default().extend(syscall(rule, origin));
+        }
+        "syscalls.deny" => policy.syscalls.deny.extend(syscall(rule, origin)),
+        "syscalls.kill" => policy.syscalls.kill.extend(syscall(rule, origin)),
+        "process.capabilities" => {
+            let list = process.capabilities.get_or_insert_default();
+            if let Some(capability) = Capability::from_name(rule) {
+                list.push(CapabilityRule { capability, reason: None, origin });
             }
-            "huge.toml" => return Err(LoadError::TooLarge { name }),
-            _ => {}
         }
-        match self.0.get(&name) {
-            Some(bytes) => Ok(Loaded { identity: name.clone(), name, bytes: bytes.clone() }),
-            None => Err(LoadError::Unreadable { name, why: "no such file".into() }),
-        }
+        "process.no_new_privileges" => process.no_new_privileges = Some(set(rule, origin)),
+        "process.user_namespaces" => process.user_namespaces = Some(set(rule, origin)),
+        "process.core_dumps" => process.core_dumps = Some(set(rule, origin)),
+        "process.memfd_exec" => process.memfd_exec = Some(set(rule, origin)),
+        "process.max_processes" => process.max_processes = Some(set(rule, origin)),
+        "process.max_memory" => process.max_memory = Some(set(rule, origin)),
+        "audit.mode" => policy.audit.mode = Some(Setting::new(Mode::Audit, origin)),
+        _ => panic!("no list is called {list}"),
     }
 }
 
-/// A file in memory.
-pub fn file(name: &str, bytes: &[u8]) -> Loaded {
-    Loaded { identity: name.into(), name: name.into(), bytes: bytes.to_vec() }
+fn set<T: std::str::FromStr>(text: &str, origin: Origin) -> Setting<T> {
+    Setting::new(text.parse().ok().unwrap(), origin)
 }
 
-/// Reads a profile and checks that the schema judges its structure alike.
-pub fn read(text: &str, others: &[(&str, &str)], set: &[(&str, &str)]) -> Reading {
-    let files = others.iter().map(|(name, text)| ((*name).into(), text.as_bytes().to_vec()));
-    let set = set.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
-    let reading =
-        profile::read(file("web.toml", text.as_bytes()), &mut Memory(files.collect()), &set);
-    agree(text, &reading);
-    reading
+fn path(rule: &str, origin: Origin) -> PathRule {
+    let mut parts = rule.split(" ! ").map(|text| Pattern::parse(text).unwrap());
+    let mut rule = PathRule::new(parts.next().unwrap(), origin);
+    rule.except.extend(parts);
+    rule
 }
 
-/// What was found, as people see it.
-pub fn shown(reading: &Reading) -> String {
-    human(&reading.report, &reading.sources, Paint::Plain)
-}
-
-/// A profile that must be right.
-pub fn resolved(text: &str) -> Resolved {
-    let reading = read(text, &[], &[]);
-    let shown = shown(&reading);
-    reading.resolved.unwrap_or_else(|| panic!("{text}\n{shown}"))
-}
-
-/// The codes that were reported.
-pub fn codes(report: &Report) -> Vec<&'static str> {
-    report.diagnostics().iter().map(|found| found.code.as_str()).collect()
-}
-
-static VALIDATOR: LazyLock<jsonschema::Validator> =
-    LazyLock::new(|| jsonschema::validator_for(&profile::schema()).unwrap());
-
-/// The schema and the parser accept the same structure.
-pub fn agree(text: &str, reading: &Reading) {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let Ok(tree) = DeTable::parse(text) else { return };
-    if codes(&reading.report).contains(&"E0100") {
-        return;
-    }
-    let wrong = reading.report.diagnostics().iter().any(|found| {
-        let root = found.primary.as_ref().is_some_and(|label| label.span.source.index() == 0);
-        root && structural(found.code)
-    });
-    let instance = table(tree.get_ref());
-    let errors: Vec<_> = VALIDATOR.iter_errors(&instance).map(|e| e.to_string()).collect();
-    let shown = human(&reading.report, &reading.sources, Paint::Plain);
-    assert_eq!(wrong, !errors.is_empty(), "{text}\nschema: {errors:?}\nparser: {shown}");
-}
-
-fn structural(code: Code) -> bool {
-    matches!(
-        code,
-        Code::UnknownKey
-            | Code::WrongType
-            | Code::MissingKey
-            | Code::UnknownChoice
-            | Code::OutOfRange
-            | Code::Combination
-    )
-}
-
-fn table(of: &DeTable<'_>) -> Value {
-    of.iter().map(|(key, item)| (key.get_ref().to_string(), value(item.get_ref()))).collect()
-}
-
-/// TOML as JSON. A float is not an integer in TOML even if it has no fraction, and
-/// a date is not a string; JSON cannot tell, so they become what is nothing else.
-fn value(of: &DeValue<'_>) -> Value {
-    match of {
-        DeValue::String(text) => json!(text),
-        DeValue::Integer(number) => {
-            let parsed = i64::from_str_radix(number.as_str(), number.radix());
-            parsed.map_or(json!(1.5), |number| json!(number))
+fn grant(rule: &str, origin: Origin, implied: AccessSet) -> Option<PathGrant> {
+    let (rule, access) = match rule.split_once(" = ") {
+        None => (rule, implied),
+        Some((rule, names)) => {
+            let accesses = names.split(',').map(|name| Access::from_name(name).unwrap());
+            (rule, accesses.collect())
         }
-        DeValue::Float(_) => json!(0.5),
-        DeValue::Boolean(truth) => json!(truth),
-        DeValue::Datetime(_) => Value::Null,
-        DeValue::Array(items) => items.iter().map(|item| value(item.get_ref())).collect(),
-        DeValue::Table(entries) => table(entries),
+    };
+    let rule = (!rule.is_empty()).then(|| path(rule, origin))?;
+    Some(PathGrant { rule, access, presence: Presence::Optional })
+}
+
+fn address(rule: &str, origin: Origin) -> Option<AddressRule> {
+    let mut parts = rule.split(" ! ").map(|text| Address::parse(text).unwrap());
+    if rule.is_empty() {
+        return None;
     }
+    let mut rule = AddressRule::new(parts.next()?, origin);
+    rule.except.extend(parts);
+    Some(rule)
+}
+
+fn syscall(rule: &str, origin: Origin) -> Option<SyscallRule> {
+    let (names, conditions) = rule.split_once(' ').unwrap_or((rule, ""));
+    let calls: Vec<_> = names
+        .split(',')
+        .filter(|n| !n.is_empty())
+        .map(|n| Syscall::from_name(n).unwrap())
+        .collect();
+    if calls.is_empty() {
+        return None;
+    }
+    let mut rule = SyscallRule::new(calls, origin);
+    for condition in conditions.split_whitespace() {
+        let (arg, value) = condition.split_once('=').unwrap();
+        let value = u64::from_str_radix(value.trim_start_matches("0x"), 16).unwrap();
+        let arg = arg.parse().unwrap();
+        rule.conditions.push(Condition { arg, comparison: Comparison::Equal, value });
+    }
+    Some(rule)
+}
+
+/// The decision about an operation as people write it.
+pub fn decision(policy: &Policy, operation: &str) -> Decision {
+    decide(policy, &Operation::parse(operation).unwrap())
 }
