@@ -41,7 +41,7 @@ pub use schema::schema;
 pub use sets::TAKEN_FROM;
 pub use tree::MAX_FILE;
 
-use crate::decide::Operation;
+use crate::decide::{Decider, Decision, Operation};
 use crate::diagnostics::{Code, Diagnostic, Report, Sources, Span};
 use crate::policy::Policy;
 
@@ -110,6 +110,37 @@ pub fn read(
     report.sort();
     let resolved = resolved.filter(|_| report.errors() == 0);
     Reading { sources, report, resolved }
+}
+
+/// What became of a test.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// The test.
+    pub test: Test,
+    /// The decision about its operation.
+    pub decision: Decision,
+}
+
+impl Outcome {
+    /// Whether the decision is the expected one.
+    #[must_use]
+    pub fn passed(&self) -> bool {
+        self.decision.allows() == (self.test.expect == Expect::Allow)
+    }
+}
+
+impl Resolved {
+    /// Evaluates the profile's tests.
+    #[must_use]
+    pub fn evaluate(&self) -> Vec<Outcome> {
+        if self.tests.is_empty() {
+            return Vec::new();
+        }
+        let decider = Decider::new(Arc::new(self.policy.clone()));
+        let outcome =
+            |test: &Test| Outcome { test: test.clone(), decision: decider.decide(&test.operation) };
+        self.tests.iter().map(outcome).collect()
+    }
 }
 
 /// Where the grammar is broken the parser puts something in its place. What is
