@@ -11,13 +11,18 @@
 
 mod absolute;
 mod error;
+mod explore;
 mod nfa;
 mod parse;
 mod pattern;
+mod relation;
 mod set;
 
 pub use absolute::{AbsPath, PathError};
 pub(crate) use absolute::{Printed, unprinted};
 pub use error::{PatternError, PatternErrorKind};
+pub use explore::TooComplex;
+pub(crate) use explore::{Budget, Next, Visitor, explore, explore_names};
 pub use pattern::{ByteSet, NamePattern, Pattern, Token, escape};
+pub use relation::{overlap, uncovered};
 pub use set::{NameSet, PatternId, PatternSet};

@@ -271,50 +271,27 @@ impl Nfa {
         found.extend(accepts.filter(|&accepts| accepts != NONE).map(PatternId));
     }
 
-    /// Bytes such that any other byte leads from these states where one of them leads: those that
-    /// an edge names, one of each class of bytes that edges tell apart, and one of the rest.
-    pub(super) fn telling_bytes(&self, states: &[StateId], bytes: &mut Vec<u8>) {
-        let mut classes: Vec<u32> = Vec::new();
+    /// The bytes that edges of these states name, and the classes of bytes that they tell apart:
+    /// two bytes that are not named and are in the same classes lead to the same.
+    pub(super) fn told_apart(
+        &self,
+        states: &[StateId],
+        named: &mut ByteSet,
+        classes: &mut Vec<ByteSet>,
+    ) {
         for &id in states {
             for edge in self.edges(id).filter(|edge| edge.on < EPSILON) {
                 match u8::try_from(edge.on) {
-                    Ok(byte) => bytes.push(byte),
-                    Err(_) => classes.push(edge.on),
+                    Ok(byte) => named.insert(byte),
+                    Err(_) => {
+                        classes.extend(self.classes.get((edge.on - CLASS) as usize).copied());
+                    }
                 }
             }
         }
-        classes.sort_unstable();
-        classes.dedup();
-        // The bytes by the classes that they are in; a few classes at most in ordinary patterns.
-        let mut parts: Vec<Vec<u8>> = vec![readable_first().collect()];
-        for on in classes {
-            parts = parts
-                .into_iter()
-                .flat_map(|part| {
-                    let (inside, outside): (Vec<u8>, Vec<u8>) =
-                        part.into_iter().partition(|&byte| self.reads(on, byte));
-                    [inside, outside]
-                })
-                .filter(|part| !part.is_empty())
-                .collect();
-        }
-        let named = std::mem::take(bytes);
-        // One of the part that nothing names; the named ones stand for themselves.
-        let others = parts.iter().filter_map(|part| part.iter().find(|byte| !named.contains(byte)));
-        bytes.extend(others.copied());
-        bytes.extend(named);
     }
 
     pub(super) fn len(&self) -> usize {
         self.states.len()
     }
-}
-
-/// Every byte, those first that look well in an example.
-fn readable_first() -> impl Iterator<Item = u8> {
-    let letters = b'a'..=b'z';
-    let rest = (0..=u8::MAX).rev().filter(|byte| !byte.is_ascii_lowercase());
-    let (other, ascii): (Vec<u8>, Vec<u8>) = rest.partition(|byte| !byte.is_ascii_alphanumeric());
-    let start = b'x'..=b'z';
-    start.chain(letters.take_while(|byte| *byte < b'x')).chain(ascii).chain(other)
 }
