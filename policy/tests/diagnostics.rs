@@ -280,3 +280,131 @@ fn every_code_of_an_error_is_provoked() {
         all.map(|code| code.as_str()).filter(|code| !seen.contains(code)).collect();
     assert_eq!(missing, [""; 0]);
 }
+
+const GRANTED: &str = "[files]\nread = [\"/usr\"]\nwrite = [\"/srv\"]\nexecute = [\"/usr/bin\"]\n";
+
+const ODDITIES: &[Case] = &[
+    case(
+        "rule_given_twice",
+        "[files]\nread = [\"/usr\", \"/lib\", { path = \"/usr\", reason = \"again\" }]\n",
+    ),
+    case("rule_beneath_another", "[files]\ndeny = [\"/srv\", \"/srv/private/keys\"]\n"),
+    case("address_given_twice", "[network]\nconnect = [\"tcp *:80\", \"udp *\", \"tcp *:80\"]\n"),
+    case("call_of_a_set_that_is_denied_too", "[syscalls]\ndeny = [\"@mount\", \"mount\"]\n"),
+    case(
+        "condition_on_a_call_that_is_denied_anyway",
+        "[syscalls]\ndeny = [\"ioctl\", { name = \"ioctl\", arg = 1, equals = \"TIOCSTI\" }]\n",
+    ),
+    case("capability_given_twice", "[process]\ncapabilities = [\"chown\", \"CAP_CHOWN\"]\n"),
+    with(
+        "rule_of_a_parent_again",
+        "extends = [\"a.toml\"]\n[files]\ndeny = [\"/etc/shadow\"]\n",
+        &[("a.toml", "[files]\ndeny = [\"/etc/shadow\"]\n")],
+        &[],
+    ),
+    case("grant_under_a_deny", "[files]\nread = [\"/usr\", \"/etc/ssl\"]\ndeny = [\"/etc\"]\n"),
+    case("pattern_under_a_deny", "[files]\nwrite = [\"/srv/*/cache\"]\ndeny = [\"/srv/**\"]\n"),
+    case(
+        "grant_under_several_denies",
+        "[files]\nread = [\"/a/[bc]\"]\ndeny = [\"/a/b\", \"/a/c\"]\n",
+    ),
+    with(
+        "grant_under_a_deny_of_a_parent",
+        "extends = [\"a.toml\"]\n[network]\nconnect = [\"tcp 10.1.0.0/16:443\"]\n",
+        &[("a.toml", "[network]\ndeny = [\"ip @private\"]\n")],
+        &[],
+    ),
+    case(
+        "address_under_a_deny",
+        "[network]\nconnect = [\"unix /run/a.sock\"]\ndeny = [\"unix /run\"]\n",
+    ),
+    case("call_under_a_deny", "[syscalls]\nallow = [\"read\", \"mount\"]\ndeny = [\"@mount\"]\n"),
+    case(
+        "deny_of_what_nothing_grants",
+        "[files]\nread = [\"/usr\"]\nwrite = [\"/srv\"]\nexecute = [\"/bin\"]\ndeny = [\"/etc/shadow\"]\n",
+    ),
+    case(
+        "deny_of_an_address_that_nothing_grants",
+        "[network]\nconnect = [\"tcp 10.0.0.0/8\"]\nbind = []\ndeny = [\"tcp @metadata\"]\n",
+    ),
+    case(
+        "deny_of_a_call_that_nothing_allows",
+        "[syscalls]\nallow = [\"@basic-io\"]\ndeny = [\"mount\"]\n",
+    ),
+    case(
+        "writable_and_executable",
+        "[files]\nwrite = [\"/srv\", \"/tmp\"]\nexecute = [\"/usr\", \"/srv/app/bin\"]\n",
+    ),
+    case(
+        "exception_that_excepts_nothing",
+        "[files]\ndeny = [{ path = \"/srv/data\", except = [\"/srv/public\"] }]\n",
+    ),
+    case(
+        "exception_of_an_address_that_excepts_nothing",
+        "[network]\nconnect = [{ address = \"tcp 10.0.0.0/8\", except = [\"tcp 192.168.0.0/16\"] }]\n",
+    ),
+    case(
+        "exception_of_a_set_that_excepts_nothing",
+        "[syscalls]\ndeny = [{ name = \"@mount\", except = [\"read\"] }]\n",
+    ),
+    case(
+        "test_that_fails",
+        "[files]\ndeny = [\"/etc/shadow\"]\n\n[[test]]\nread = \"/etc/shadow\"\nexpect = \"allow\"\n",
+    ),
+    case(
+        "deny_of_what_is_killed",
+        "[syscalls]\ndeny = [\"kexec_load\", \"@reboot\"]\nkill = [\"kexec_load\"]\n",
+    ),
+    case(
+        "variable_that_nothing_uses",
+        "[vars]\ndata = \"/srv\"\nused = \"/x\"\n[files]\nread = [\"${used}\"]\n",
+    ),
+];
+
+#[test]
+fn every_oddity_is_shown_with_a_warning() {
+    let mut seen = BTreeSet::new();
+    for case in ODDITIES {
+        let mut reading = read(case.text, case.others, case.set);
+        assert_eq!(reading.report.warnings(), 0);
+        profile::lint(&mut reading);
+        assert_eq!(reading.report.errors(), 0, "{}", shown(&reading));
+        assert!(reading.report.warnings() > 0, "{} has no warning", case.name);
+        seen.extend(codes(&reading.report));
+        insta::assert_snapshot!(case.name, shown(&reading));
+    }
+    let all = Code::ALL.iter().filter(|code| code.severity() == Severity::Warning);
+    let missing: Vec<_> =
+        all.map(|code| code.as_str()).filter(|code| !seen.contains(code)).collect();
+    assert_eq!(missing, [""; 0]);
+}
+
+#[test]
+fn sound_profiles_get_no_warning() {
+    for text in [
+        "",
+        GRANTED,
+        "[files]\nread = [\"/\"]\nwrite = [{ path = \"/\", except = [\"/usr\", \"/bin\"] }]\nexecute = [\"/usr\", \"/bin\"]\n",
+        "[files]\nread = [\"/etc\"]\ndeny = [\"/srv\"]\n",
+        "[files]\nread = [\"/etc\"]\ndeny = [{ path = \"/etc\", except = [\"/etc/ssl\"] }]\n",
+        "[files]\nread = [\"/a\", { path = \"/a\", required = true }]\n",
+        "[files]\nwrite = [{ path = \"/a\", access = [\"create\"] }, { path = \"/a\", access = [\"delete\"] }]\n",
+        "[network]\nconnect = [\"tcp *\"]\ndeny = [\"tcp @metadata\", \"udp *:53\"]\n",
+        "[network]\nconnect = [\"tcp 10.0.0.0/8\"]\ndeny = [{ address = \"ip *\", except = [\"tcp 10.1.0.0/16\"] }]\n",
+        "[syscalls]\ndeny = [\"@mount\", { name = \"clone3\", errno = \"ENOSYS\" }]\nkill = [\"kexec_load\"]\n",
+        "[syscalls]\ndeny = [{ name = \"socket\", arg = 0, equals = 38 }, { name = \"socket\", arg = 0, equals = 40 }]\n",
+    ] {
+        let mut reading = read(text, &[], &[]);
+        profile::lint(&mut reading);
+        assert_eq!(shown(&reading), "", "{text}");
+    }
+}
+
+#[test]
+fn a_parents_rules_are_not_warned_of() {
+    let parent = "[files]\ndeny = [\"/etc/shadow\", \"/etc/shadow\"]\n[vars]\nx = \"y\"\n";
+    let child = format!("extends = [\"a.toml\"]\n{GRANTED}");
+    let mut reading = read(&child, &[("a.toml", parent)], &[]);
+    profile::lint(&mut reading);
+    assert_eq!(shown(&reading), "");
+}

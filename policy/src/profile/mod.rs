@@ -15,6 +15,7 @@
 mod built_in;
 mod constants;
 mod language;
+mod lint;
 mod load;
 mod model;
 mod names;
@@ -32,6 +33,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 pub use built_in::{NAMES as BUILT_IN, load as built_in};
+pub use lint::lint;
 pub use load::{LoadError, Loaded, Loader, MAX_DEPTH, MAX_FILES, NoFiles};
 pub use model::Expect;
 pub use names::syscall_set;
@@ -160,13 +162,12 @@ fn drop_echoes(report: &mut Report, sources: &Sources) {
         return;
     }
     let files: BTreeSet<_> = broken.iter().map(|(source, _)| *source).collect();
+    let echo = |span: Span| {
+        broken.contains(&line(span)) || files.contains(&span.source) && span.start == span.end
+    };
     report.retain(|found| match primary(found) {
         None => found.code != Code::UnusedOverride,
-        Some(_) if grammar(found.code) => true,
-        Some(span) => {
-            !broken.contains(&line(span))
-                && !(files.contains(&span.source) && span.start == span.end)
-        }
+        Some(span) => grammar(found.code) || !echo(span),
     });
 }
 
