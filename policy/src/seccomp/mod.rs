@@ -34,3 +34,4 @@ pub use reference::{Reason, SeccompData, Verdict, verdict};
 pub use rules::{Answer, Input, Match, Mediated, Restriction, Rules, Selects};
 pub use spec::{Entry, FilterFlags, Seccomp};
 pub use syscall::{Syscall, Width};
+pub use verify::for_each_probe;

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The fuzz target of the seccomp translation over its seeds, and over bytes of a fixed generator.
+
+#[path = "../../fuzz/checks/seccomp_translate.rs"]
+mod seccomp_translate;
+
+#[test]
+fn every_seed_is_translated_to_what_it_means() {
+    let seeds = concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/seeds/seccomp_translate");
+    let mut paths: Vec<_> = std::fs::read_dir(seeds).unwrap().map(|e| e.unwrap().path()).collect();
+    paths.sort();
+    assert!(!paths.is_empty());
+    for path in paths {
+        seccomp_translate::check(&std::fs::read(path).unwrap());
+    }
+}
+
+#[test]
+fn arbitrary_bytes_are_translated_to_what_they_mean() {
+    // A linear congruential generator: the same bytes in every run.
+    let mut state = 0x2545_F491_4F6C_DD1D_u64;
+    let rounds = if cfg!(debug_assertions) { 150 } else { 3000 };
+    for _ in 0..rounds {
+        let bytes: Vec<u8> = (0..160)
+            .map(|_| {
+                state = state
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1_442_695_040_888_963_407);
+                state.to_be_bytes()[0]
+            })
+            .collect();
+        seccomp_translate::check(&bytes);
+    }
+}
