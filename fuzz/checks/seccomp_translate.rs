@@ -190,15 +190,20 @@ impl Choices<'_> {
 
 /// Panics where the translation is wrong.
 pub fn check(data: &[u8]) {
+    examine(data);
+}
+
+/// The same; whether there was anything to compile.
+pub fn examine(data: &[u8]) -> bool {
     let mut choices = Choices(data);
     let spec = match data.first() {
         Some(b'{') => match serde_json::from_slice(data) {
             Ok(value) => value,
-            Err(_) => return,
+            Err(_) => return false,
         },
         _ => choices.spec(),
     };
-    let Ok(spec) = parse(&spec) else { return };
+    let Ok(spec) = parse(&spec) else { return false };
     if data.first() == Some(&b'{') {
         choices = Choices(&data[data.len() / 2..]);
     }
@@ -209,7 +214,7 @@ pub fn check(data: &[u8]) {
     let alone = Input { spec: Some(&spec), restrictions: &[], mediated: &[], native };
     let merged = Input { restrictions: &restrictions, mediated: &mediated, ..alone };
     let (Some(alone), Some((program, rules))) = (compiled(&alone), compiled(&merged)) else {
-        return;
+        return false;
     };
     let agreed: Result<(), String> = for_each_probe(&rules, |call| {
         let answer = same(&program, &rules, call)?;
@@ -225,6 +230,7 @@ pub fn check(data: &[u8]) {
     if let Err(why) = agreed {
         panic!("{why}\n{spec:#?}\n{restrictions:#?}\n{mediated:#?}");
     }
+    true
 }
 
 type Program = brig_policy::seccomp::Program;

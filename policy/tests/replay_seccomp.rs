@@ -11,7 +11,9 @@ fn every_seed_is_translated_to_what_it_means() {
     paths.sort();
     assert!(!paths.is_empty());
     for path in paths {
-        seccomp_translate::check(&std::fs::read(path).unwrap());
+        let compiled = seccomp_translate::examine(&std::fs::read(&path).unwrap());
+        let is_json = path.extension().is_some_and(|extension| extension == "json");
+        assert!(compiled || !is_json || path.ends_with("broken.json"), "{}", path.display());
     }
 }
 
@@ -19,6 +21,7 @@ fn every_seed_is_translated_to_what_it_means() {
 fn arbitrary_bytes_are_translated_to_what_they_mean() {
     // A linear congruential generator: the same bytes in every run.
     let mut state = 0x2545_F491_4F6C_DD1D_u64;
+    let mut compiled = 0;
     let rounds = if cfg!(debug_assertions) { 150 } else { 3000 };
     for _ in 0..rounds {
         let bytes: Vec<u8> = (0..160)
@@ -29,6 +32,7 @@ fn arbitrary_bytes_are_translated_to_what_they_mean() {
                 state.to_be_bytes()[0]
             })
             .collect();
-        seccomp_translate::check(&bytes);
+        compiled += usize::from(seccomp_translate::examine(&bytes));
     }
+    assert!(compiled * 2 > rounds, "only {compiled} of {rounds} inputs got past the parser");
 }
