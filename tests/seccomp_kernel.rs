@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The kernel and the interpreter agree: generated filters are installed in children, which make
 //! harmless calls; what they return, or the signal that ends them, is compared.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests
 
 #[path = "seccomp_kernel/sys.rs"]
 mod sys;

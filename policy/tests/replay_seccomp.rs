@@ -1,8 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The fuzz target of the seccomp translation over its seeds, and over bytes of a fixed generator.
+//! The fuzz target of the seccomp translation over its seeds, over bytes of a fixed generator, and
+//! as a property that shrinks.
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)] // tests read their seeds
 
 #[path = "../../fuzz/checks/seccomp_translate.rs"]
 mod seccomp_translate;
+
+use proptest::prelude::*;
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..Default::default() })]
+
+    #[test]
+    fn a_policy_never_loosens_a_specification(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        seccomp_translate::check(&bytes);
+    }
+}
 
 #[test]
 fn every_seed_is_translated_to_what_it_means() {

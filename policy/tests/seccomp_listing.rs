@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Snapshots: a change of what programs look like shows in review.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests
 
 use brig_policy::seccomp::{
     Action, Arch, Host, Input, Seccomp, Syscall, compile, default_profile, disassemble, explain,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Shipped and public profiles: exhaustively over architecture × number × argument edges.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests
 
 use brig_policy::seccomp::{
     Action, Answer, Arch, Compiled, Condition, Host, Input, Match, Mediated, Operator, Restriction,

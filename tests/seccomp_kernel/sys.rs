@@ -4,6 +4,7 @@
 //! After fork(2) the child touches only what was prepared before it, makes raw system calls and
 //! writes results to shared memory; it allocates nothing, so a thread that held a lock at the fork
 //! cannot stop it.
+#![allow(clippy::unwrap_used, clippy::panic)] // tests
 
 use brig_policy::seccomp::Instruction;
 use std::ptr;
@@ -187,6 +188,7 @@ fn int80(nr: u32, args: &[u64; 6]) -> i64 {
             out("r8") _, out("r9") _, out("r10") _, out("r11") _,
         );
     }
+    #[allow(clippy::cast_possible_truncation)] // i386 returns in eax
     i64::from((result as u32).cast_signed())
 }
 
@@ -195,6 +197,6 @@ fn stop() {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: an undefined instruction raises SIGILL, which ends the process.
     unsafe {
-        std::arch::asm!("ud2")
+        std::arch::asm!("ud2");
     };
 }
