@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 pub mod decide;
+pub mod diff;
 pub mod net;
 pub mod path;
 pub mod policy;

@@ -3,7 +3,7 @@
 //!
 //! `LIST RULE [! EXCEPTION]…`, and `LIST` alone for a list that is there and empty. A grant may end
 //! in ` = ACCESS,ACCESS`. `syscalls.deny ioctl 1=0x5412`. `process.max_processes 5`.
-#![allow(dead_code)]
+#![allow(dead_code, clippy::unwrap_used, clippy::panic)]
 
 use brig_policy::decide::{Decision, Operation, decide};
 use brig_policy::net::Address;
