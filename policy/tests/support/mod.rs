@@ -33,7 +33,7 @@ fn add(policy: &mut Policy, list: &str, rule: &str, origin: Origin) {
     let process = &mut policy.process;
     match list {
         "files.read" => {
-            files.read.get_or_insert_default().extend(grant(rule, origin, AccessSet::READ))
+            files.read.get_or_insert_default().extend(grant(rule, origin, AccessSet::READ));
         }
         "files.write" => {
             files.write.get_or_insert_default().extend(grant(rule, origin, AccessSet::WRITE));
