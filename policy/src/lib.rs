@@ -14,3 +14,4 @@ pub mod net;
 pub mod path;
 pub mod policy;
 pub mod seccomp;
+pub mod spec;

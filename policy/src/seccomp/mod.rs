@@ -1,9 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Seccomp: from the OCI specification's `linux.seccomp` to one classic BPF program.
 
+mod action;
 mod arch;
+mod assemble;
+mod compile;
+mod condition;
+mod error;
+mod generate;
+mod interpret;
+mod lower;
+mod multiplexer;
+mod parse;
+mod program;
+mod reference;
+mod rules;
+mod spec;
 mod syscall;
 mod table;
+mod tree;
+mod verify;
 
+pub use action::{Action, ENOSYS, EPERM, MAX_ERRNO};
 pub use arch::{Arch, Endian, X32_BIT};
+pub use compile::{Compiled, compile};
+pub use condition::{Condition, Operator};
+pub use error::{Error, Warning};
+pub use interpret::{Outcome, is_constant_allow, run};
+pub use lower::HOT;
+pub use parse::parse;
+pub use program::{Instruction, MAX_INSTRUCTIONS, Program, code};
+pub use reference::{Reason, SeccompData, Verdict, verdict};
+pub use rules::{Answer, Input, Match, Mediated, Restriction, Rules, Selects};
+pub use spec::{Entry, FilterFlags, Seccomp};
 pub use syscall::{Syscall, Width};
