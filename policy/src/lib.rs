@@ -10,6 +10,7 @@
 
 pub mod decide;
 pub mod diagnostics;
+pub mod diff;
 pub mod explain;
 pub mod net;
 pub mod path;

@@ -41,7 +41,7 @@ pub enum Verdict {
 }
 
 /// What a decision rests on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Basis {
     /// This rule says so.
@@ -50,12 +50,14 @@ pub enum Basis {
     NotGranted(List),
     /// No list restricts it.
     Unrestricted,
+    /// The rules are too entangled to find out that it is allowed.
+    TooComplex,
     /// What holds where nothing is set.
     Default(List),
 }
 
 /// A rule or setting, as a decision cites it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Rule {
     /// The list that it stands in.
     pub list: List,
@@ -147,7 +149,9 @@ impl Decision {
     pub const fn rule(&self) -> Option<&Rule> {
         match &self.basis {
             Basis::Rule(rule) => Some(rule),
-            Basis::NotGranted(_) | Basis::Unrestricted | Basis::Default(_) => None,
+            Basis::NotGranted(_) | Basis::Unrestricted | Basis::TooComplex | Basis::Default(_) => {
+                None
+            }
         }
     }
 

@@ -1,10 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Rules by the pattern that they name.
 
+use std::collections::BTreeSet;
+
 use crate::path::PatternId;
-use crate::policy::AccessSet;
+use crate::policy::{Access, AccessSet};
 
 use super::decision::List;
+
+/// The role of denying; those before it are to grant each access.
+const DENY: usize = Access::ALL.len();
+
+/// How many roles there are.
+const ROLES: usize = DENY + 4;
 
 /// One rule about paths or names, prepared.
 #[derive(Clone, Debug)]
@@ -26,6 +34,18 @@ impl Entry {
         self.except.iter().any(|except| covering.binary_search(except).is_ok())
     }
 
+    /// Whether it does what the role says: to deny, to mask, to grant this access, or to grant
+    /// connecting or binding.
+    fn plays(&self, role: usize) -> bool {
+        match self.list {
+            List::FilesDeny | List::NetworkDeny => role == DENY,
+            List::FilesMask => role == DENY + 1,
+            List::NetworkConnect => role == DENY + 2,
+            List::NetworkBind => role == DENY + 3,
+            _ => Access::ALL.get(role).is_some_and(|access| self.access.contains(*access)),
+        }
+    }
+
     /// Whether it is in a list that forbids.
     pub(crate) const fn forbids(&self) -> bool {
         matches!(self.list, List::FilesDeny | List::FilesMask | List::NetworkDeny)
@@ -39,6 +59,8 @@ pub(crate) struct Entries {
     entries: Vec<Entry>,
     /// For each pattern, where its entries begin.
     starts: Vec<u32>,
+    /// The patterns that are exceptions.
+    excepts: BTreeSet<PatternId>,
 }
 
 impl Entries {
@@ -55,7 +77,37 @@ impl Entries {
             total += *start;
             *start = total;
         }
-        Self { entries, starts }
+        let excepts = entries.iter().flat_map(|entry| &entry.except).copied().collect();
+        Self { entries, starts, excepts }
+    }
+
+    /// Takes out the patterns that make no difference to any decision, here or beneath: an entry
+    /// without exceptions holds beneath too, so of those that do the same one is enough.
+    pub(crate) fn thin_out(&self, covering: &mut Vec<PatternId>) {
+        let mut best: [Option<(u32, PatternId)>; ROLES] = [None; ROLES];
+        let mut keep = BTreeSet::new();
+        for &pattern in &*covering {
+            if self.excepts.contains(&pattern) {
+                keep.insert(pattern);
+            }
+            for entry in self.of_pattern(pattern) {
+                if !entry.except.is_empty() {
+                    keep.insert(pattern);
+                    continue;
+                }
+                for (role, best) in best.iter_mut().enumerate() {
+                    if entry.plays(role) && best.is_none_or(|(rank, _)| entry.rank < rank) {
+                        *best = Some((entry.rank, pattern));
+                    }
+                }
+            }
+        }
+        if let Some((_, deny)) = best[DENY] {
+            *covering = vec![deny];
+            return;
+        }
+        keep.extend(best.into_iter().flatten().map(|(_, pattern)| pattern));
+        *covering = keep.into_iter().collect();
     }
 
     /// The entries of a pattern, the least rank first.
@@ -76,10 +128,5 @@ impl Entries {
             .iter()
             .flat_map(|pattern| self.of_pattern(*pattern))
             .filter(|entry| !entry.is_excepted(covering))
-    }
-
-    /// Every entry.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Entry> {
-        self.entries.iter()
     }
 }

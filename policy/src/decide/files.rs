@@ -14,10 +14,10 @@
 //! * order never matters: of several rules the one of the least rank is cited, and the rank
 //!   follows from what the rules say ([`rank`]).
 
-use crate::path::{AbsPath, Pattern, PatternId, PatternSet};
+use crate::path::{AbsPath, PatternId, PatternSet};
 use crate::policy::{Access, AccessSet, Errno, Files, PathRule};
 
-use super::decision::{Decision, List, Rule};
+use super::decision::{Basis, Decision, List, Rule, Verdict};
 use super::entries::{Entries, Entry};
 
 /// `[files]`, prepared for decisions.
@@ -87,26 +87,19 @@ impl FileIndex {
     pub(crate) fn decide(&self, files: &Files, path: &AbsPath, access: Access) -> Decision {
         let covering = self.set.covering(path);
         let cite = |entry: &Entry| cite(files, entry.list, entry.index);
-        let decision = match self.deciding(&covering, access) {
+        let deciding = self.deciding(&covering, access);
+        let decision = match deciding {
             Deciding::Unrestricted => return Decision::unrestricted(),
             Deciding::NotGranted(list) => return Decision::not_granted(list, Errno::EACCES),
             Deciding::Granted(grant) => cite(grant).map(Decision::allowed_by),
-            Deciding::Denied { rule, grant } => {
-                let errno =
-                    if rule.list == List::FilesMask { Errno::ENOENT } else { Errno::EACCES };
-                cite(rule).map(|rule| {
-                    Decision::denied_by(rule, errno).with_next_best(grant.and_then(cite))
-                })
-            }
+            Deciding::Denied { rule, grant } => cite(rule).map(|rule| {
+                let denied = Decision::new(deciding.verdict(), Basis::Rule(rule));
+                denied.with_next_best(grant.and_then(cite))
+            }),
         };
         // INVARIANT: the index was made from these files, so every entry's rule is there; were it
         // not, nothing is allowed.
         decision.unwrap_or_else(|| Decision::not_granted(governing(access), Errno::EACCES))
-    }
-
-    /// The pattern of an entry's rule.
-    pub(crate) fn rule_pattern<'f>(&self, files: &'f Files, entry: &Entry) -> Option<&'f Pattern> {
-        rule(files, entry.list, entry.index).map(|rule| &rule.pattern)
     }
 
     /// The rule of an entry, to be cited.
@@ -126,6 +119,17 @@ pub(crate) enum Deciding<'a> {
     NotGranted(List),
     /// This deny or mask forbids what the grant, if there is one, would allow.
     Denied { rule: &'a Entry, grant: Option<&'a Entry> },
+}
+
+impl Deciding<'_> {
+    pub(crate) fn verdict(self) -> Verdict {
+        let errno = match self {
+            Self::Unrestricted | Self::Granted(_) => return Verdict::Allow,
+            Self::Denied { rule, .. } if rule.list == List::FilesMask => Errno::ENOENT,
+            Self::Denied { .. } | Self::NotGranted(_) => Errno::EACCES,
+        };
+        Verdict::Deny { errno }
+    }
 }
 
 /// A deny goes before a mask; else the least rank.

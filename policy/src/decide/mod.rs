@@ -17,6 +17,7 @@
 mod decision;
 mod entries;
 mod files;
+mod layer;
 mod moves;
 mod network;
 mod operation;
@@ -33,26 +34,15 @@ pub use operation::{
 };
 pub use parse::{OperationError, OperationErrorKind};
 
-use crate::policy::{Access, Mode, Policy};
-use files::FileIndex;
-use moves::{Beneath, Moves};
-use network::NetworkIndex;
-use syscalls::SyscallIndex;
+use crate::policy::{Mode, Policy};
+pub(crate) use layer::LayerIndex;
 
 /// A policy, prepared for decisions.
 #[derive(Debug)]
 pub struct Decider {
     policy: Arc<Policy>,
     /// One for each of [`Policy::layers`], in order.
-    layers: Vec<Layer>,
-}
-
-#[derive(Debug)]
-struct Layer {
-    files: FileIndex,
-    beneath: Beneath,
-    network: NetworkIndex,
-    syscalls: SyscallIndex,
+    layers: Vec<LayerIndex>,
 }
 
 /// The decision about one operation. To decide about many, keep a [`Decider`].
@@ -65,7 +55,7 @@ impl Decider {
     /// Prepares a policy: in the order of its rules and their length.
     #[must_use]
     pub fn new(policy: Arc<Policy>) -> Self {
-        let layers = policy.layers().map(Layer::new).collect();
+        let layers = policy.layers().map(LayerIndex::new).collect();
         Self { policy, layers }
     }
 
@@ -75,13 +65,18 @@ impl Decider {
         &self.policy
     }
 
+    /// The layers' indexes, each with its policy.
+    pub(crate) fn indexes(&self) -> impl Iterator<Item = (&Policy, &LayerIndex)> {
+        self.policy.layers().zip(&self.layers)
+    }
+
     /// The decision about an operation: every layer (the policy, and what it requires) must allow
     /// it. Of several that deny, one that enforces is reported, and of those the first.
     #[must_use]
     pub fn decide(&self, operation: &Operation) -> Decision {
         let mut allowed = None;
         let mut logged = None;
-        for (policy, layer) in self.policy.layers().zip(&self.layers) {
+        for (policy, layer) in self.indexes() {
             let mut decision = layer.decide(policy, operation);
             if decision.allows() {
                 allowed = allowed.or(Some(decision));
@@ -94,44 +89,5 @@ impl Decider {
             }
         }
         logged.or(allowed).unwrap_or_else(Decision::unrestricted)
-    }
-}
-
-impl Layer {
-    fn new(policy: &Policy) -> Self {
-        let files = FileIndex::new(&policy.files);
-        Self {
-            beneath: Beneath::new(&policy.files, &files),
-            files,
-            network: NetworkIndex::new(&policy.network),
-            syscalls: SyscallIndex::new(&policy.syscalls),
-        }
-    }
-
-    fn decide(&self, policy: &Policy, operation: &Operation) -> Decision {
-        match operation {
-            Operation::File(operation) => {
-                let moves =
-                    Moves { files: &policy.files, index: &self.files, beneath: &self.beneath };
-                moves.decide(operation)
-            }
-            Operation::Network(operation) => self.network(policy, operation),
-            Operation::Syscall(operation) => self.syscalls.decide(policy, operation),
-            Operation::Process(operation) => process::decide(policy, *operation),
-        }
-    }
-
-    /// Binding a UNIX socket to a path makes a file, so that must be allowed too.
-    fn network(&self, policy: &Policy, operation: &NetworkOperation) -> Decision {
-        let NetworkOperation { action, endpoint } = operation;
-        let decision = self.network.decide(&policy.network, *action, endpoint);
-        match (action, endpoint) {
-            (NetworkAction::Bind, Endpoint::UnixPath(path)) if decision.allows() => {
-                let part = Operation::access(Access::Create, path.clone());
-                let created = self.files.decide(&policy.files, path, Access::Create);
-                if created.allows() { decision } else { created.of_part(&part) }
-            }
-            _ => decision,
-        }
     }
 }

@@ -8,14 +8,11 @@
 //! what the kernel demands of a Landlock domain too (`LANDLOCK_ACCESS_FS_REFER`), and like it the
 //! answer is EXDEV, upon which programs copy instead, which is then decided step by step.
 //!
-//! With a directory everything beneath it moves. Whether something there would gain cannot be
-//! enumerated, so it is decided by what rules can still begin beneath either name: if none that
-//! forbids is left behind and none that grants is moved under, nothing gains. This may deny a
-//! harmless move (which then is copied), and allows no harmful one.
+//! With a directory everything beneath it moves, and nothing there may gain either: what the rules
+//! tell apart beneath the two names is gone through side by side. If that is too complex to be
+//! found out, it is denied.
 
-use std::collections::BTreeSet;
-
-use crate::path::{AbsPath, PatternId, PatternSet};
+use crate::path::{AbsPath, Budget, Next, PatternId, TooComplex, Visitor, explore_beneath};
 use crate::policy::{Access, AccessSet, Errno, Files};
 
 use super::decision::{Basis, Decision, Verdict};
@@ -26,43 +23,6 @@ use super::operation::{FileKind, FileOperation, Operation, RenameTarget};
 /// The accesses to a file that follow it to another name; the others are about the name.
 const OF_A_FILE: AccessSet =
     AccessSet::of(&[Access::Read, Access::Modify, Access::Ioctl, Access::Execute]);
-
-/// What can begin to forbid or to grant beneath a directory.
-#[derive(Debug, Default)]
-pub(crate) struct Beneath {
-    /// Denies, masks, and exceptions of grants.
-    forbid: PatternSet,
-    /// Grants, and exceptions of denies.
-    grant: PatternSet,
-    /// Exceptions of denies, in the index's own set.
-    deny_except: BTreeSet<PatternId>,
-    /// Exceptions of grants, in the index's own set.
-    grant_except: BTreeSet<PatternId>,
-}
-
-impl Beneath {
-    pub(crate) fn new(files: &Files, index: &FileIndex) -> Self {
-        let mut beneath = Self::default();
-        for rule in files.deny.iter().chain(&files.mask) {
-            beneath.forbid.insert(&rule.pattern);
-            for except in &rule.except {
-                beneath.grant.insert(except);
-            }
-        }
-        for grant in [&files.read, &files.write, &files.execute].into_iter().flatten().flatten() {
-            beneath.grant.insert(&grant.rule.pattern);
-            for except in &grant.rule.except {
-                beneath.forbid.insert(except);
-            }
-        }
-        for entry in index.entries.iter() {
-            let excepts =
-                if entry.forbids() { &mut beneath.deny_except } else { &mut beneath.grant_except };
-            excepts.extend(&entry.except);
-        }
-        beneath
-    }
-}
 
 /// Where a file is, and what covers it there.
 struct Place<'a> {
@@ -75,7 +35,6 @@ struct Place<'a> {
 pub(crate) struct Moves<'a> {
     pub(crate) files: &'a Files,
     pub(crate) index: &'a FileIndex,
-    pub(crate) beneath: &'a Beneath,
 }
 
 impl<'a> Moves<'a> {
@@ -92,11 +51,10 @@ impl<'a> Moves<'a> {
 
     fn link(&self, from: &'a AbsPath, to: &'a AbsPath) -> Decision {
         let (source, target) = (self.place(from), self.place(to));
-        // A deny forbids everything that `[files]` governs, and that is linking too.
-        if let Deciding::Denied { rule, .. } = self.index.deciding(&source.covering, Access::Read)
-            && let Some(rule) = self.index.cite(self.files, rule)
-        {
-            return Decision::denied_by(rule, Errno::EACCES).of_part(&format!("link {from}"));
+        // Where nothing at all is allowed that `[files]` governs, linking is not either.
+        if source.allowed.is_empty() {
+            let denied = self.index.decide(self.files, from, Access::Read);
+            return denied.of_part(&format!("link {from}"));
         }
         let created = self.access(Access::Create, to);
         if !created.allows() {
@@ -117,7 +75,7 @@ impl<'a> Moves<'a> {
             RenameTarget::New => {}
             RenameTarget::Replaced => needed.push((Access::Delete, to)),
             RenameTarget::Exchanged => {
-                needed.extend([(Access::Delete, to), (Access::Create, from)])
+                needed.extend([(Access::Delete, to), (Access::Create, from)]);
             }
         }
         let mut decisions = needed.into_iter().map(|(access, path)| self.access(access, path));
@@ -162,63 +120,58 @@ impl<'a> Moves<'a> {
     fn gain(&self, from: &Place<'_>, to: &Place<'_>, about: AccessSet) -> Option<Decision> {
         let gained = to.allowed.difference(from.allowed).intersection(about);
         let access = gained.iter().next()?;
-        let verdict = Verdict::Deny { errno: Errno::EXDEV };
+        let part = Operation::access(access, to.path.clone());
+        Some(self.denied_gain(&from.covering, access).of_part(&part))
+    }
+
+    /// The deny of something that would gain this access, with what forbids it where these cover.
+    fn denied_gain(&self, covering: &[PatternId], access: Access) -> Decision {
         let cite = |entry: &Entry| self.index.cite(self.files, entry).map(Basis::Rule);
-        let basis = match self.index.deciding(&from.covering, access) {
+        let basis = match self.index.deciding(covering, access) {
             Deciding::Denied { rule, .. } => cite(rule),
             Deciding::NotGranted(list) => Some(Basis::NotGranted(list)),
             Deciding::Granted(_) | Deciding::Unrestricted => None,
         };
         let basis = basis.unwrap_or(Basis::NotGranted(governing(access)));
-        let part = Operation::access(access, to.path.clone());
-        Some(Decision::new(verdict, basis).of_part(&part))
+        Decision::new(Verdict::Deny { errno: Errno::EXDEV }, basis)
     }
 
     /// The deny of a gain by something beneath the directory.
     fn gain_beneath(&self, from: &Place<'_>, to: &Place<'_>) -> Option<Decision> {
-        let Beneath { forbid, grant, deny_except, grant_except } = self.beneath;
-        let left_behind = forbid.live(from.path);
-        let forbids_as_much =
-            !left_behind.literals && left_behind.states_within(&forbid.live(to.path));
-        let moved_under = grant.live(to.path);
-        let grants_no_more = from.allowed == AccessSet::ALL
-            || !moved_under.literals && moved_under.states_within(&grant.live(from.path));
-        let excepted = only_in(&to.covering, &from.covering, deny_except)
-            || only_in(&from.covering, &to.covering, grant_except);
-        if forbids_as_much && grants_no_more && !excepted {
-            return None;
+        let mut search = Gain { index: self.index, found: None };
+        let directories = [from.path, to.path];
+        let explored = explore_beneath(&self.index.set, directories, &mut search, Budget::MOVE);
+        match (explored, search.found) {
+            (_, Some((covering, gained, path))) => {
+                let part = format!("{gained} {path}");
+                Some(self.denied_gain(&covering, gained).of_part(&part))
+            }
+            (Err(TooComplex), None) => {
+                let part = format!("what lies beneath {}", from.path);
+                let verdict = Verdict::Deny { errno: Errno::EXDEV };
+                Some(Decision::new(verdict, Basis::TooComplex).of_part(&part))
+            }
+            (Ok(()), None) => None,
         }
-        let verdict = Verdict::Deny { errno: Errno::EXDEV };
-        let basis = self.rule_beneath(from.path, to.path);
-        let part = format!("what lies beneath {}", from.path);
-        Some(Decision::new(verdict, basis).of_part(&part))
-    }
-
-    /// The rule to cite: the first that can forbid beneath `from`, else grant beneath `to`.
-    fn rule_beneath(&self, from: &AbsPath, to: &AbsPath) -> Basis {
-        let rules = self.index.entries.iter();
-        let forbids = rules.filter(|entry| {
-            let beneath = if entry.forbids() { from } else { to };
-            let pattern = self.index.rule_pattern(self.files, entry);
-            pattern.is_some_and(|pattern| can_begin_beneath(pattern, beneath))
-        });
-        let first = forbids.min_by_key(|entry| (!entry.forbids(), entry.rank));
-        let cited = first.and_then(|entry| self.index.cite(self.files, entry));
-        cited.map_or(Basis::NotGranted(governing(Access::Create)), Basis::Rule)
     }
 }
 
-/// Whether a pattern may begin to cover beneath the path (not exact for patterns with wildcards).
-fn can_begin_beneath(pattern: &crate::path::Pattern, path: &AbsPath) -> bool {
-    let (prefix, path) = (pattern.literal_prefix(), path.as_bytes());
-    let is_beneath = |below: &[u8], above: &[u8]| {
-        above == b"/" || below.strip_prefix(above).is_some_and(|rest| rest.first() == Some(&b'/'))
-    };
-    let same = prefix == path;
-    is_beneath(prefix, path) || (pattern.literal().is_none() && (same || is_beneath(path, prefix)))
+/// Looks for something that is allowed beneath the second directory only.
+struct Gain<'a> {
+    index: &'a FileIndex,
+    found: Option<(Vec<PatternId>, Access, AbsPath)>,
 }
 
-/// Whether one of these patterns is in the first list and not in the second.
-fn only_in(these: &[PatternId], others: &[PatternId], of: &BTreeSet<PatternId>) -> bool {
-    these.iter().any(|id| of.contains(id) && others.binary_search(id).is_err())
+impl Visitor<2> for Gain<'_> {
+    fn visit(&mut self, path: &[u8], covering: &mut [Vec<PatternId>; 2]) -> Next {
+        let [from, to] = [0, 1].map(|side| self.index.allowed(&covering[side]));
+        if let Some(access) = to.difference(from).iter().next() {
+            self.found = AbsPath::new(path).ok().map(|path| (covering[0].clone(), access, path));
+            return Next::Stop;
+        }
+        for covering in covering {
+            self.index.entries.thin_out(covering);
+        }
+        Next::Beneath
+    }
 }

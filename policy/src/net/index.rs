@@ -90,15 +90,15 @@ impl Address {
 
 /// Rules with the same hosts, for one protocol.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct PortTable {
+struct PortTable {
     /// Disjoint, ascending: ports and the least rank of a rule without exceptions there.
-    pub(crate) segments: Vec<(Ports, u32)>,
+    segments: Vec<(Ports, u32)>,
     /// Rules with exceptions, by rank.
-    pub(crate) guarded: Vec<u32>,
+    guarded: Vec<u32>,
 }
 
 /// What an index needs to know about a rule; its index is its rank.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct InetRule {
     pub(crate) address: InetAddress,
     pub(crate) except: Vec<InetAddress>,
@@ -115,9 +115,11 @@ impl InetRule {
 #[derive(Debug, Default)]
 pub(crate) struct InetIndex {
     /// By rank; `None` for a rule that is about something else.
-    pub(crate) rules: Vec<Option<InetRule>>,
+    rules: Vec<Option<InetRule>>,
     /// By group and transport.
-    pub(crate) groups: Vec<[PortTable; 3]>,
+    tables: Vec<[PortTable; 3]>,
+    /// The ranks of a group's rules.
+    members: Vec<Vec<u32>>,
     v4: PrefixMap<Ipv4Net, Vec<u32>>,
     v6: PrefixMap<Ipv6Net, Vec<u32>>,
 }
@@ -140,7 +142,8 @@ impl InetIndex {
                 }
             }
             let tables = Transport::ALL.map(|transport| index.table(&ranks, transport));
-            index.groups.push(tables);
+            index.tables.push(tables);
+            index.members.push(ranks);
         }
         index
     }
@@ -163,7 +166,12 @@ impl InetIndex {
         table
     }
 
-    pub(crate) fn rule(&self, rank: u32) -> Option<&InetRule> {
+    /// The rules of each group, in the order of groups.
+    pub(crate) fn groups(&self) -> impl Iterator<Item = Vec<&InetRule>> {
+        self.members.iter().map(|ranks| ranks.iter().filter_map(|rank| self.rule(*rank)).collect())
+    }
+
+    fn rule(&self, rank: u32) -> Option<&InetRule> {
         self.rules.get(rank as usize).and_then(Option::as_ref)
     }
 
@@ -185,7 +193,7 @@ impl InetIndex {
     pub(crate) fn best(&self, transport: Transport, address: IpAddr, port: u16) -> Option<u32> {
         let mut best = None;
         for group in self.groups_of(address) {
-            let Some(tables) = self.groups.get(group as usize) else { continue };
+            let Some(tables) = self.tables.get(group as usize) else { continue };
             let table = &tables[transport as usize];
             let candidates = self.guarded(table, transport, address, port).into_iter();
             best = candidates.chain(table.best(port)).chain(best).min();
@@ -210,7 +218,7 @@ impl InetIndex {
 
 impl PortTable {
     /// The least rank of a rule without exceptions for the port.
-    pub(crate) fn best(&self, port: u16) -> Option<u32> {
+    fn best(&self, port: u16) -> Option<u32> {
         let at = self.segments.partition_point(|(ports, _)| ports.last < port);
         self.segments.get(at).filter(|(ports, _)| ports.contains(port)).map(|(_, rank)| *rank)
     }

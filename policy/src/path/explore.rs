@@ -14,7 +14,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
 
-use super::absolute::MAX_PATH;
+use super::absolute::{AbsPath, MAX_PATH};
 use super::nfa::{Nfa, StateId, StateSet};
 use super::pattern::ByteSet;
 use super::set::{NameSet, Node, NodeId, PatternId, PatternSet};
@@ -24,13 +24,15 @@ use super::set::{NameSet, Node, NodeId, PatternId, PatternSet};
 #[error("the patterns are too complex to be compared")]
 pub struct TooComplex;
 
-/// How much work may be done, in states looked at; a state costs some tens of nanoseconds.
+/// How much work may be done, in states looked at; a state costs some hundred nanoseconds.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Budget(u64);
 
 impl Budget {
-    /// Enough for large policies: a few seconds, a few hundred megabytes.
-    pub(crate) const POLICY: Self = Self(40_000_000);
+    /// Enough for large policies: a few seconds at most.
+    pub(crate) const POLICY: Self = Self(12_000_000);
+    /// Enough for most directories; some milliseconds.
+    pub(crate) const MOVE: Self = Self(50_000);
     /// Enough for a pair of patterns that people write.
     pub(crate) const PAIR: Self = Self(500_000);
 
@@ -165,6 +167,38 @@ pub(crate) fn explore<const N: usize, V: Visitor<N>>(
     Ok(())
 }
 
+/// Shows the visitor what lies beneath two directories alike, a path of every class: the paths
+/// are those beneath the first, and what covers the first set's is what covers them, the second's
+/// what covers the same names beneath the second directory.
+pub(crate) fn explore_beneath<V: Visitor<2>>(
+    set: &PatternSet,
+    directories: [&AbsPath; 2],
+    visitor: &mut V,
+    budget: Budget,
+) -> Result<(), TooComplex> {
+    let (waiting, seen, scratch) = (BinaryHeap::new(), BTreeSet::new(), StateSet::default());
+    let sets = [set, set];
+    let mut explorer = Explorer { sets, visitor, budget, waiting, seen, scratch };
+    let tracks = directories.map(|directory| {
+        let (node, states) = set.enter(directory);
+        let node = node.filter(|id| set.node(*id).is_some_and(|node| !node.children.is_empty()));
+        Track { node, states }
+    });
+    let covering = directories.map(|directory| set.covering(directory));
+    let mut path = directories[0].as_bytes().to_vec();
+    if path.len() > 1 {
+        path.push(b'/');
+    }
+    let component = path.len();
+    explorer.wait(Place { path, component, name: Name::Nothing, tracks, covering })?;
+    while let Some(Reverse(place)) = explorer.waiting.pop() {
+        if explorer.advance(&place)? == Next::Stop {
+            break;
+        }
+    }
+    Ok(())
+}
+
 impl<const N: usize, V: Visitor<N>> Explorer<'_, N, V> {
     /// The track that enters a directory with what is in `scratch`.
     fn track(&mut self, set: usize, node: Option<NodeId>) -> Track {
@@ -261,7 +295,7 @@ impl<const N: usize, V: Visitor<N>> Explorer<'_, N, V> {
             set.nfa.step(&track.states, byte, &mut self.scratch);
             track.states = self.scratch.sorted();
             let node = track.node.and_then(|id| set.node(id));
-            if !node.is_some_and(|node| beginning_with(node, begun).next().is_some()) {
+            if node.is_none_or(|node| beginning_with(node, begun).next().is_none()) {
                 track.node = None;
             }
         }

@@ -22,7 +22,7 @@ pub use absolute::{AbsPath, PathError};
 pub(crate) use absolute::{Printed, unprinted};
 pub use error::{PatternError, PatternErrorKind};
 pub use explore::TooComplex;
-pub(crate) use explore::{Budget, Next, Visitor, explore, explore_names};
+pub(crate) use explore::{Budget, Next, Visitor, explore, explore_beneath, explore_names};
 pub use pattern::{ByteSet, NamePattern, Pattern, Token, escape};
 pub use relation::{overlap, uncovered};
 pub use set::{NameSet, PatternId, PatternSet};

@@ -166,27 +166,11 @@ impl PatternSet {
     }
 }
 
-/// What of a set can still begin to cover beneath a path.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Live {
-    /// Literals, or tails after literals, that begin beneath it.
-    pub(crate) literals: bool,
-    /// The automaton's states behind the path and a slash, ascending.
-    pub(crate) states: Vec<StateId>,
-}
-
-impl Live {
-    /// Whether every automaton that can still match here can do so there.
-    pub(crate) fn states_within(&self, other: &Self) -> bool {
-        self.states.iter().all(|state| other.states.binary_search(state).is_ok())
-    }
-}
-
 impl PatternSet {
-    /// What can still begin to cover beneath `path`, whatever covers it already.
-    pub(crate) fn live(&self, path: &AbsPath) -> Live {
+    /// Where the trie and the automaton are behind `path` and a slash.
+    pub(super) fn enter(&self, path: &AbsPath) -> (Option<NodeId>, Vec<StateId>) {
         let (mut active, mut next) = (StateSet::default(), StateSet::default());
-        let mut node = self.node(Self::ROOT);
+        let mut node = Some(Self::ROOT);
         self.enter_tails(node, &mut active);
         for component in path.components() {
             for byte in component.iter().copied().chain([b'/']) {
@@ -194,15 +178,15 @@ impl PatternSet {
                 self.nfa.step(active.states(), byte, &mut next);
                 std::mem::swap(&mut active, &mut next);
             }
-            node = node.and_then(|n| n.children.get(component)).and_then(|&id| self.node(id));
+            let children = node.and_then(|id| self.node(id)).map(|node| &node.children);
+            node = children.and_then(|children| children.get(component)).copied();
             self.enter_tails(node, &mut active);
         }
-        let literals = node.is_some_and(|node| !node.children.is_empty());
-        Live { literals, states: active.sorted() }
+        (node, active.sorted())
     }
 
-    fn enter_tails(&self, node: Option<&Node>, active: &mut StateSet) {
-        if let Some(start) = node.and_then(|node| node.tails) {
+    fn enter_tails(&self, node: Option<NodeId>, active: &mut StateSet) {
+        if let Some(start) = node.and_then(|id| self.node(id)).and_then(|node| node.tails) {
             self.nfa.enter(start, active);
         }
     }

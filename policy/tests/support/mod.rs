@@ -3,7 +3,7 @@
 //!
 //! `LIST RULE [! EXCEPTION]…`, and `LIST` alone for a list that is there and empty. A grant may end
 //! in ` = ACCESS,ACCESS`. `syscalls.deny ioctl 1=0x5412`. `process.max_processes 5`.
-#![allow(dead_code)]
+#![allow(dead_code, clippy::unwrap_used, clippy::panic)]
 
 use brig_policy::decide::{Decision, Operation, decide};
 use brig_policy::net::Address;
@@ -33,7 +33,7 @@ fn add(policy: &mut Policy, list: &str, rule: &str, origin: Origin) {
     let process = &mut policy.process;
     match list {
         "files.read" => {
-            files.read.get_or_insert_default().extend(grant(rule, origin, AccessSet::READ))
+            files.read.get_or_insert_default().extend(grant(rule, origin, AccessSet::READ));
         }
         "files.write" => {
             files.write.get_or_insert_default().extend(grant(rule, origin, AccessSet::WRITE));
