@@ -10,12 +10,13 @@
 //! 2. Of the specification's entries that match, the strictest holds (seccomp(2)'s order of
 //!    actions; of two that are equally strict, the first). If none matches: the default, or ENOSYS
 //!    for a number above every named one.
-//! 3. Restrictions of the policy tighten that; of two errnos the specification's holds.
-//! 4. What is still allowed and is mediated, is notified.
-//! 5. `clone3` gets ENOSYS if it is still allowed and the answer to `clone` is not always the same.
+//! 3. `clone3` gets ENOSYS if it is still allowed and the answer to `clone` is not always the same.
+//! 4. Restrictions of the policy tighten that; of two errnos the specification's holds.
+//! 5. What is still allowed and is mediated, is notified; then, for what the policy says about
+//!    `clone`, the third point again.
 
 use super::action::{Action, ENOSYS};
-use super::arch::{Arch, X32_BIT};
+use super::arch::Arch;
 use super::condition::Condition;
 use super::rules::{Match, Rules, Selects};
 use super::syscall::Syscall;
@@ -83,7 +84,7 @@ fn architecture(rules: &Rules<'_>, data: &SeccompData) -> Result<Arch, Verdict> 
     match arch.filter(|arch| rules.listed.contains(arch)) {
         Some(arch) => Ok(arch),
         // To x86-64, the numbers of an x32 that is not listed are numbers that it does not have.
-        None if arch == Some(Arch::X32) && data.nr & X32_BIT != 0 && rules.newer_get_enosys() => {
+        None if arch == Some(Arch::X32) && rules.newer_get_enosys() => {
             Err(Verdict { action: Action::Errno(ENOSYS), reason: Reason::Newer })
         }
         None => Err(Verdict { action: rules.unlisted(), reason: Reason::Unlisted }),
@@ -108,13 +109,19 @@ impl<'r, 'a> Call<'r, 'a> {
 
     fn verdict(&self) -> Verdict {
         let mut verdict = self.specification();
+        self.hide_clone3(self.rules.spec_restricts_clone, &mut verdict);
         self.restrict(&mut verdict);
         self.mediate(&mut verdict);
-        let clone3 = self.names.iter().any(|call| call.name() == "clone3");
-        if clone3 && self.rules.clone_is_restricted && verdict.action.permits() {
-            verdict = Verdict { action: Action::Errno(ENOSYS), reason: Reason::HiddenFlags };
-        }
+        self.hide_clone3(self.rules.policy_restricts_clone, &mut verdict);
         verdict
+    }
+
+    /// Where `clone` is restricted, an allowed `clone3` would be a way round.
+    fn hide_clone3(&self, restricted: bool, verdict: &mut Verdict) {
+        let clone3 = self.names.iter().any(|call| call.name() == "clone3");
+        if clone3 && restricted && verdict.action.permits() {
+            *verdict = Verdict { action: Action::Errno(ENOSYS), reason: Reason::HiddenFlags };
+        }
     }
 
     fn holds(&self, call: Syscall, condition: &Condition) -> bool {
