@@ -7,6 +7,7 @@
 //! control characters.
 
 use crate::decide::{Basis, Decision, Operation, Rule, Verdict};
+use crate::diff::Side;
 use crate::policy::Mode;
 
 /// Longer texts of rules are cut.
@@ -24,6 +25,13 @@ pub fn explain(operation: &Operation, decision: &Decision) -> String {
         sentence.push_str("; it is only logged, because audit.mode is \"audit\"");
     }
     sentence
+}
+
+/// Says what one of two compared policies decides, and why.
+#[must_use]
+pub fn explain_side(side: &Side) -> String {
+    let Side { verdict, basis, mode } = side.clone();
+    because(&Decision { verdict, basis, next_best: None, part: None, mode })
 }
 
 fn word(decision: &Decision) -> &'static str {
@@ -61,6 +69,9 @@ fn because(decision: &Decision) -> String {
         (Basis::NotGranted(list), Some(other)) => format!(
             "is denied{effect}, because no rule grants it: {list} allows only what it names; {} comes nearest",
             cite(other)
+        ),
+        (Basis::TooComplex, _) => format!(
+            "is denied{effect}, because the rules are too entangled to find out that it is allowed"
         ),
         (Basis::Unrestricted, _) => "is allowed, because no rule restricts it".to_owned(),
         (Basis::Default(list), _) if decision.allows() => {

@@ -10,6 +10,7 @@ mod disassemble;
 mod docker;
 mod error;
 mod generate;
+mod inspect;
 mod interpret;
 mod lower;
 mod multiplexer;
@@ -31,6 +32,9 @@ pub use condition::{Condition, Operator};
 pub use disassemble::disassemble;
 pub use docker::{DEFAULT_PROFILE, Host, default_profile, parse_profile};
 pub use error::{Error, Warning};
+pub use inspect::{
+    Inspection, Question, USUAL_CAPABILITIES, capabilities, inspect, parse_argument,
+};
 pub use interpret::{Outcome, is_constant_allow, run};
 pub use lower::HOT;
 pub use parse::parse;
