@@ -11,6 +11,7 @@
 //! LINE counts in the profile's own text, the first being 1. The expectations were
 //! written from the language's description, not from what the evaluator said.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests fail by panicking
 #![allow(clippy::disallowed_methods)] // a test reads the tree that it is in
 
 mod reading;

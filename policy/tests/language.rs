@@ -2,6 +2,7 @@
 //! Properties of the language, on profiles made of many kinds of rules; and of the
 //! profiles that brig brings along.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests fail by panicking
 #![allow(clippy::disallowed_methods)] // a test reads the documentation beside it
 
 mod reading;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The fuzz target of the profile parser over its seeds, over every profile of the
 //! other tests, and over those with bytes changed.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests fail by panicking
 #![allow(clippy::disallowed_methods)] // a test reads its seeds
 
 #[path = "../../fuzz/checks/profile_parse.rs"]

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Reading profiles in tests: from memory, and always past the schema as well.
 
+#![allow(clippy::unwrap_used, clippy::panic)] // tests fail by panicking
 #![allow(dead_code)] // each test file uses a part
 
 use std::collections::BTreeMap;
