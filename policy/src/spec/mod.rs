@@ -17,9 +17,7 @@ mod rewrite;
 mod validate;
 
 pub use load::{Loaded, load, load_process};
-pub use rewrite::{
-    CapabilitySets, Cgroups, ConsoleSize, Filter, Launch, Rewritten, Site, rewrite,
-};
+pub use rewrite::{CapabilitySets, Cgroups, ConsoleSize, Filter, Launch, Rewritten, Site, rewrite};
 pub use validate::{validate, validate_id, validate_process};
 
 use std::fmt;

@@ -7,9 +7,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use oci_spec::runtime::{
-    LinuxNamespaceType, LinuxSchedulerPolicy, Mount, Process, Spec, User,
-};
+use oci_spec::runtime::{LinuxNamespaceType, LinuxSchedulerPolicy, Mount, Process, Spec, User};
 
 use super::{FieldError, SpecErrors};
 
@@ -147,7 +145,8 @@ fn check_cwd(cwd: &Path, errors: &mut Vec<FieldError>) {
         let message = format!("{text:?} is not an absolute path");
         errors.push(FieldError::new("process.cwd", message));
     }
-    let parts: Vec<&str> = text.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
+    let parts: Vec<&str> =
+        text.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
     let descriptor = match parts.as_slice() {
         ["proc", _, "fd" | "cwd" | "root" | "task" | "map_files", ..] => true,
         ["dev", "fd", ..] => true,
@@ -325,8 +324,7 @@ fn check_mappings(spec: &Spec, new_user: bool, errors: &mut Vec<FieldError>) {
 
 fn check_hostname(spec: &Spec, errors: &mut Vec<FieldError>) {
     let namespaces = spec.linux().as_ref().and_then(|linux| linux.namespaces().clone());
-    let has_uts =
-        namespaces.iter().flatten().any(|one| one.typ() == LinuxNamespaceType::Uts);
+    let has_uts = namespaces.iter().flatten().any(|one| one.typ() == LinuxNamespaceType::Uts);
     for (name, value) in [("hostname", spec.hostname()), ("domainname", spec.domainname())] {
         let Some(value) = value.as_deref().filter(|value| !value.is_empty()) else { continue };
         check_nul(name, value, errors);
