@@ -4,6 +4,7 @@
 mod cli;
 mod commands;
 mod logging;
+mod profiles;
 mod runtime;
 mod supervisor;
 mod sys;

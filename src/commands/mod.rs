@@ -10,6 +10,7 @@ mod features;
 mod kill;
 mod list;
 mod pause;
+pub mod policy;
 mod ps;
 mod run;
 mod spec;
@@ -82,6 +83,7 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Spec(args) => Ok(spec::run(&args)?),
         Command::Features(_) => Ok(features::run()?),
         Command::Checkpoint(args) => Ok(checkpoint::run(&context, &args)?),
+        Command::Policy(args) => Ok(policy::run(args, &global.set.into_iter().collect())?),
         Command::InternalPrepare { .. } => Ok(ExitCode::SUCCESS),
     }
 }
