@@ -76,6 +76,10 @@ struct Subject {
 }
 
 impl Subject {
+    fn is_clone3(&self) -> bool {
+        self.names.iter().any(|call| call.name() == "clone3")
+    }
+
     fn at_width(&self, call: Syscall, conditions: &[Condition]) -> Vec<(Condition, Width)> {
         conditions.iter().map(|c| (*c, call.width(self.arch, c.index))).collect()
     }
@@ -102,7 +106,7 @@ impl Generator<'_, '_> {
         Ok(ranges)
     }
 
-    /// Numbers with bit 30 belong to x32; of them -1 is no call at all.
+    /// Numbers from bit 30 on belong to x32; of them -1 is no call at all.
     fn bound_x86_64(&mut self, token: &mut Token) {
         let rules = self.rules;
         if !token.archs.contains(&Arch::X32) {
@@ -115,7 +119,7 @@ impl Generator<'_, '_> {
     }
 
     fn number(&mut self, arch: Arch, nr: u32) -> NodeId {
-        let names = self.rules.calls(arch, nr);
+        let names = self.rules.calls(arch, nr).iter().map(|(_, call)| *call).collect();
         let mut subject = Subject { arch, nr, names, inner: None };
         let mut node = self.subject(&subject);
         let Some(multiplexer) = self.rules.multiplexer(arch, nr) else { return node };
@@ -139,14 +143,18 @@ impl Generator<'_, '_> {
             .flat_map(|call| rules.entries(*call).map(|(_, entry)| (*call, entry)))
             .collect();
         entries.sort_by_key(|(_, entry)| std::cmp::Reverse(entry.action.severity()));
-        let blinded = |action: Action| blind.map_or(action, |blind| action.or_stricter(blind));
+        let hidden = rules.spec_restricts_clone && subject.is_clone3();
+        let said = |action: Action| {
+            let action = blind.map_or(action, |blind| action.or_stricter(blind));
+            if hidden && action.permits() { Action::Errno(ENOSYS) } else { action }
+        };
         if entries.is_empty() {
             let action = blind.unwrap_or_else(|| rules.unnamed(subject.arch, subject.nr));
-            return self.restrict(subject, action);
+            return self.restrict(subject, said(action));
         }
-        let mut node = self.restrict(subject, blinded(rules.default_action()));
+        let mut node = self.restrict(subject, said(rules.default_action()));
         for (call, entry) in entries.into_iter().rev() {
-            let yes = self.restrict(subject, blinded(entry.action));
+            let yes = self.restrict(subject, said(entry.action));
             let conditions = subject.at_width(call, &entry.conditions);
             node = if rules.any_suffices(entry) {
                 self.forest.any(&conditions, yes, node)
@@ -222,8 +230,7 @@ impl Generator<'_, '_> {
         if mediated.iter().any(|mediated| Some(mediated.syscall) == subject.inner) {
             return self.forest.answer(Action::Errno(ENOSYS));
         }
-        let clone3 = subject.names.iter().any(|call| call.name() == "clone3");
-        let hidden = clone3 && rules.clone_is_restricted && action.permits();
+        let hidden = rules.policy_restricts_clone && subject.is_clone3() && action.permits();
         let rest = if hidden { Action::Errno(ENOSYS) } else { action };
         let (yes, mut node) = (self.forest.answer(notified), self.forest.answer(rest));
         for mediated in mediated.iter().filter(|m| subject.names.contains(&m.syscall)) {

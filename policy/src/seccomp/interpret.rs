@@ -142,9 +142,9 @@ impl Machine<'_> {
 ///
 /// It follows loads of the number and of the architecture, masks and comparisons with constants;
 /// at anything else it gives up.
-pub fn is_constant_allow(program: &Program, arch: Arch, nr: u32) -> bool {
+pub fn is_constant_allow(program: &Program, token: u32, nr: u32) -> bool {
     // Numbers of x32 are not in its bitmap.
-    if nr & X32_BIT != 0 && arch.token() == Arch::X86_64.token() {
+    if nr >= X32_BIT && token == Arch::X86_64.token() {
         return false;
     }
     let (mut at, mut a) = (0usize, 0u32);
@@ -152,7 +152,7 @@ pub fn is_constant_allow(program: &Program, arch: Arch, nr: u32) -> bool {
         let k = instruction.k;
         let holds = match instruction.code {
             code::LOAD if k == 0 || k == 4 => {
-                a = if k == 0 { nr } else { arch.token() };
+                a = if k == 0 { nr } else { token };
                 at += 1;
                 continue;
             }

@@ -241,6 +241,9 @@ impl Steps {
         let mut order = |v: u64, low_compare: fn(u32) -> Compare, yes, no| {
             let (vh, vl) = halves(v);
             let low_half = self.branch(low, low_compare(vl), yes, no);
+            if vh == 0 {
+                return self.branch(high, Compare::Equal(0), low_half, yes);
+            }
             let same = self.branch(high, Compare::Equal(vh), low_half, no);
             self.branch(high, Compare::Greater(vh), yes, same)
         };

@@ -50,7 +50,7 @@ pub(super) struct Parser {
 }
 
 /// What stands at `key`; `null` is absent, as Go's decoder has it.
-fn field<'a>(object: &'a Map<String, Value>, key: &str) -> Option<&'a Value> {
+pub(super) fn field<'a>(object: &'a Map<String, Value>, key: &str) -> Option<&'a Value> {
     object.get(key).filter(|value| !value.is_null())
 }
 
@@ -291,7 +291,7 @@ impl Parser {
     ) -> Vec<Syscall> {
         let place = format!("{place}.names");
         let list = self.list(&place, field(object, "names"));
-        if list.is_empty() {
+        if list.is_empty() && !object.contains_key("inapplicable") {
             self.warn(&place, "names no system call, so the entry does nothing");
         }
         if list.len() > MAX_NAMES {

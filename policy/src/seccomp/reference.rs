@@ -10,12 +10,13 @@
 //! 2. Of the specification's entries that match, the strictest holds (seccomp(2)'s order of
 //!    actions; of two that are equally strict, the first). If none matches: the default, or ENOSYS
 //!    for a number above every named one.
-//! 3. Restrictions of the policy tighten that; of two errnos the specification's holds.
-//! 4. What is still allowed and is mediated, is notified.
-//! 5. `clone3` gets ENOSYS if it is still allowed and the answer to `clone` is not always the same.
+//! 3. `clone3` gets ENOSYS if it is still allowed and the answer to `clone` is not always the same.
+//! 4. Restrictions of the policy tighten that; of two errnos the specification's holds.
+//! 5. What is still allowed and is mediated, is notified; then, for what the policy says about
+//!    `clone`, the third point again.
 
 use super::action::{Action, ENOSYS};
-use super::arch::{Arch, X32_BIT};
+use super::arch::Arch;
 use super::condition::Condition;
 use super::rules::{Match, Rules, Selects};
 use super::syscall::Syscall;
@@ -83,7 +84,7 @@ fn architecture(rules: &Rules<'_>, data: &SeccompData) -> Result<Arch, Verdict> 
     match arch.filter(|arch| rules.listed.contains(arch)) {
         Some(arch) => Ok(arch),
         // To x86-64, the numbers of an x32 that is not listed are numbers that it does not have.
-        None if arch == Some(Arch::X32) && data.nr & X32_BIT != 0 && rules.newer_get_enosys() => {
+        None if arch == Some(Arch::X32) && rules.newer_get_enosys() => {
             Err(Verdict { action: Action::Errno(ENOSYS), reason: Reason::Newer })
         }
         None => Err(Verdict { action: rules.unlisted(), reason: Reason::Unlisted }),
@@ -94,7 +95,7 @@ struct Call<'r, 'a> {
     rules: &'r Rules<'a>,
     arch: Arch,
     nr: u32,
-    names: Vec<Syscall>,
+    names: &'r [(u32, Syscall)],
     inner: Option<Syscall>,
     args: &'r [u64; 6],
 }
@@ -108,13 +109,23 @@ impl<'r, 'a> Call<'r, 'a> {
 
     fn verdict(&self) -> Verdict {
         let mut verdict = self.specification();
+        self.hide_clone3(self.rules.spec_restricts_clone, &mut verdict);
         self.restrict(&mut verdict);
         self.mediate(&mut verdict);
-        let clone3 = self.names.iter().any(|call| call.name() == "clone3");
-        if clone3 && self.rules.clone_is_restricted && verdict.action.permits() {
-            verdict = Verdict { action: Action::Errno(ENOSYS), reason: Reason::HiddenFlags };
-        }
+        self.hide_clone3(self.rules.policy_restricts_clone, &mut verdict);
         verdict
+    }
+
+    /// Where `clone` is restricted, an allowed `clone3` would be a way round.
+    fn hide_clone3(&self, restricted: bool, verdict: &mut Verdict) {
+        let clone3 = self.names.iter().any(|(_, call)| call.name() == "clone3");
+        if clone3 && restricted && verdict.action.permits() {
+            *verdict = Verdict { action: Action::Errno(ENOSYS), reason: Reason::HiddenFlags };
+        }
+    }
+
+    fn is(&self, call: Syscall) -> bool {
+        self.names.iter().any(|(_, name)| *name == call)
     }
 
     fn holds(&self, call: Syscall, condition: &Condition) -> bool {
@@ -125,7 +136,7 @@ impl<'r, 'a> Call<'r, 'a> {
 
     fn specification(&self) -> Verdict {
         let direct =
-            self.names.iter().any(|call| self.rules.is_named(*call)).then(|| self.entries());
+            self.names.iter().any(|(_, call)| self.rules.is_named(*call)).then(|| self.entries());
         let inner = self.inner.and_then(|call| {
             let action = self.rules.blind(call)?;
             Some(Verdict { action, reason: Reason::Multiplexed(call) })
@@ -147,7 +158,7 @@ impl<'r, 'a> Call<'r, 'a> {
     /// The strictest entry that matches, or the default.
     fn entries(&self) -> Verdict {
         let mut found: Option<Verdict> = None;
-        for call in &self.names {
+        for (_, call) in self.names {
             for (position, entry) in self.rules.entries(*call) {
                 let mut conditions = entry.conditions.iter();
                 let matches = if self.rules.any_suffices(entry) {
@@ -182,14 +193,14 @@ impl<'r, 'a> Call<'r, 'a> {
 
     fn matched(&self, matches: &[Match]) -> bool {
         matches.iter().any(|found| {
-            self.names.contains(&found.syscall)
+            self.is(found.syscall)
                 && found.conditions.iter().all(|condition| self.holds(found.syscall, condition))
         })
     }
 
     fn is_allowed(&self, list: &[Match]) -> bool {
         let of_inner = || list.iter().filter(|found| Some(found.syscall) == self.inner);
-        let names_me = list.iter().any(|found| self.names.contains(&found.syscall));
+        let names_me = list.iter().any(|found| self.is(found.syscall));
         if of_inner().next().is_some() {
             of_inner().any(|found| found.conditions.is_empty()) && (!names_me || self.matched(list))
         } else {
@@ -213,7 +224,7 @@ impl<'r, 'a> Call<'r, 'a> {
                 *verdict = Verdict { action: Action::Errno(ENOSYS), reason };
                 return;
             }
-            let mine = self.names.contains(&mediated.syscall);
+            let mine = self.is(mediated.syscall);
             if mine && mediated.conditions.iter().all(|c| self.holds(mediated.syscall, c)) {
                 *verdict = Verdict { action: undecided, reason };
             }

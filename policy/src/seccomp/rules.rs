@@ -102,7 +102,10 @@ pub struct Rules<'a> {
     newest: BTreeMap<Arch, u32>,
     restricted: BTreeMap<Syscall, Vec<usize>>,
     allow_lists: Vec<AllowList>,
-    pub(super) clone_is_restricted: bool,
+    /// The specification answers `clone` by its registers; `clone3` has them in memory.
+    pub(super) spec_restricts_clone: bool,
+    /// The policy does, or the supervisor answers it.
+    pub(super) policy_restricts_clone: bool,
 }
 
 /// A [`Selects::AllBut`].
@@ -126,7 +129,8 @@ impl<'a> Rules<'a> {
             newest: BTreeMap::new(),
             restricted: BTreeMap::new(),
             allow_lists: Vec::new(),
-            clone_is_restricted: false,
+            spec_restricts_clone: false,
+            policy_restricts_clone: false,
             input,
         };
         for arch in rules.listed.clone() {
@@ -137,9 +141,17 @@ impl<'a> Rules<'a> {
             rules.newest.extend(newest(arch, rules.index.keys()).map(|number| (arch, number)));
         }
         rules.index_restrictions();
-        rules.clone_is_restricted = rules.restricts_clone();
+        if let Some(clone) = Syscall::from_name("clone") {
+            rules.spec_restricts_clone = rules.spec_depends_on_registers(clone);
+            rules.policy_restricts_clone = rules.policy_depends_on_registers(clone);
+        }
         let errors = rules.errors();
         if errors.is_empty() { Ok(rules) } else { Err(errors) }
+    }
+
+    /// The architecture of the machine.
+    pub fn native(&self) -> Arch {
+        self.input.native
     }
 
     fn index_restrictions(&mut self) {
@@ -214,12 +226,12 @@ impl<'a> Rules<'a> {
         self.numbers.get(&arch).map_or(&[], Vec::as_slice)
     }
 
-    /// The names of a number.
-    pub(super) fn calls(&self, arch: Arch, nr: u32) -> Vec<Syscall> {
+    /// The names of a number, each with the number.
+    pub(super) fn calls(&self, arch: Arch, nr: u32) -> &[(u32, Syscall)] {
         let numbers = self.numbers(arch);
         let start = numbers.partition_point(|(number, _)| *number < nr);
-        let named = numbers[start..].iter().take_while(|(number, _)| *number == nr);
-        named.map(|(_, call)| *call).collect()
+        let named = numbers[start..].iter().take_while(|(number, _)| *number == nr).count();
+        &numbers[start..start + named]
     }
 
     /// Entries that name `call`, in the order of the specification, with their positions.
@@ -282,29 +294,28 @@ impl<'a> Rules<'a> {
             || self.input.restrictions.iter().any(in_list)
     }
 
-    /// The answer to `clone` depends on its registers, or on the supervisor; `clone3` has them in
-    /// memory.
-    fn restricts_clone(&self) -> bool {
-        let Some(clone) = Syscall::from_name("clone") else { return false };
-        let always = self.entries(clone).filter(|(_, entry)| entry.conditions.is_empty());
+    /// Entries answer `call` differently, depending on its registers.
+    fn spec_depends_on_registers(&self, call: Syscall) -> bool {
+        let always = self.entries(call).filter(|(_, entry)| entry.conditions.is_empty());
         let floor = always.map(|(_, entry)| entry.action).reduce(Action::or_stricter);
-        let by_spec = self.entries(clone).filter(|(_, entry)| !entry.conditions.is_empty()).any(
-            |(_, entry)| match floor {
-                Some(floor) => entry.action.severity() > floor.severity(),
-                None => entry.action != self.default_action(),
-            },
-        );
-        let conditional = |m: &Match| m.syscall == clone && !m.conditions.is_empty();
-        let by_policy =
-            self.input.restrictions.iter().any(|restriction| match &restriction.selects {
-                Selects::These(matches) => matches.iter().any(conditional),
-                Selects::AllBut(matches) => {
-                    let always =
-                        matches.iter().any(|m| m.syscall == clone && m.conditions.is_empty());
-                    !always && matches.iter().any(conditional)
-                }
-            });
-        by_spec || by_policy || self.input.mediated.iter().any(|m| m.syscall == clone)
+        let conditional = self.entries(call).filter(|(_, entry)| !entry.conditions.is_empty());
+        conditional.into_iter().any(|(_, entry)| match floor {
+            Some(floor) => entry.action.severity() > floor.severity(),
+            None => entry.action != self.default_action(),
+        })
+    }
+
+    fn policy_depends_on_registers(&self, call: Syscall) -> bool {
+        let conditional = |m: &Match| m.syscall == call && !m.conditions.is_empty();
+        let restricts = |restriction: &Restriction| match &restriction.selects {
+            Selects::These(matches) => matches.iter().any(conditional),
+            Selects::AllBut(matches) => {
+                let always = matches.iter().any(|m| m.syscall == call && m.conditions.is_empty());
+                !always && matches.iter().any(conditional)
+            }
+        };
+        self.input.restrictions.iter().any(restricts)
+            || self.input.mediated.iter().any(|mediated| mediated.syscall == call)
     }
 
     fn errors(&self) -> Vec<Error> {
@@ -375,7 +386,9 @@ impl<'a> Rules<'a> {
         let clone3 = Syscall::from_name("clone3");
         let permitting =
             clone3.and_then(|call| self.entries(call).find(|(_, entry)| entry.action.permits()));
-        if let Some((_, entry)) = permitting.filter(|_| self.clone_is_restricted) {
+        if let Some((_, entry)) =
+            permitting.filter(|_| self.spec_restricts_clone || self.policy_restricts_clone)
+        {
             let text = "clone3 gets ENOSYS, because clone depends on flags that clone3 hides";
             warnings.push(Warning::new(&entry.place, text));
         }
@@ -400,7 +413,7 @@ impl<'a> Rules<'a> {
 
     /// The multiplexer that `nr` is on `arch`.
     pub(super) fn multiplexer(&self, arch: Arch, nr: u32) -> Option<Multiplexer> {
-        self.calls(arch, nr).into_iter().find_map(Multiplexer::of)
+        self.calls(arch, nr).iter().find_map(|(_, call)| Multiplexer::of(*call))
     }
 }
 

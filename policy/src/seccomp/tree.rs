@@ -51,6 +51,10 @@ impl Forest {
         &self.nodes
     }
 
+    pub(super) fn get(&self, id: NodeId) -> Node {
+        self.nodes[id.position()]
+    }
+
     fn intern(&mut self, node: Node) -> NodeId {
         if let Some(id) = self.known.get(&node) {
             return *id;

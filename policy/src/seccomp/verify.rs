@@ -15,44 +15,51 @@ use super::program::Program;
 use super::reference::{SeccompData, verdict};
 use super::rules::{Rules, Selects};
 use super::syscall::Syscall;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// Combinations of edges are tried exhaustively up to this many a call.
 const MAX_COMBINATIONS: usize = 512;
 /// Vectors that are tried at most for a call.
-const MAX_VECTORS: usize = 20_000;
+const MAX_VECTORS: usize = 4096;
 
+/// Runs the program and the reference side by side.
+///
 /// # Errors
 ///
 /// The first call on which the program and the rules disagree.
 pub(super) fn verify(program: &Program, rules: &Rules<'_>) -> Result<(), Error> {
+    for_each_probe(rules, |data| {
+        let expected = verdict(rules, data).action;
+        let got = run(program, data, rules.input.native)?.action;
+        if got == expected { Ok(()) } else { Err(disagreement(data, expected, got)) }
+    })
+}
+
+/// Calls `try_one` with every call that is worth trying, and stops at the first error.
+///
+/// # Errors
+///
+/// Those of `try_one`.
+pub fn for_each_probe<E>(
+    rules: &Rules<'_>,
+    mut try_one: impl FnMut(&SeccompData) -> Result<(), E>,
+) -> Result<(), E> {
     let conditions = by_call(rules);
     for (token, nr) in calls(rules) {
-        let mut data = SeccompData { nr, arch: token, ..SeccompData::default() };
-        let archs = rules.listed.iter().filter(|arch| arch.token() == token);
         let mut about: Vec<&[Condition]> = Vec::new();
-        for call in archs.flat_map(|arch| rules.calls(*arch, nr)) {
-            about.extend(conditions.get(&call).into_iter().flatten().copied());
+        let mut codes: Vec<Condition> = Vec::new();
+        for arch in rules.listed.iter().filter(|arch| arch.token() == token) {
+            for (_, call) in rules.calls(*arch, nr) {
+                about.extend(conditions.get(call).into_iter().flatten().copied());
+            }
+            codes.extend(rules.multiplexer(*arch, nr).iter().flat_map(|m| m.all().map(|(c, _)| c)));
         }
-        let multiplexer = rules
-            .listed
-            .iter()
-            .find_map(|arch| rules.multiplexer(*arch, nr).filter(|_| arch.token() == token));
-        let codes: Vec<Condition> =
-            multiplexer.iter().flat_map(|m| m.all().map(|(c, _)| c)).collect();
         about.extend(codes.chunks(1));
         for args in vectors(&about) {
-            data.args = args;
-            compare(program, rules, &data)?;
+            try_one(&SeccompData { nr, arch: token, args, ..SeccompData::default() })?;
         }
     }
     Ok(())
-}
-
-fn compare(program: &Program, rules: &Rules<'_>, data: &SeccompData) -> Result<(), Error> {
-    let expected = verdict(rules, data).action;
-    let got = run(program, data, rules.input.native)?.action;
-    if got == expected { Ok(()) } else { Err(disagreement(data, expected, got)) }
 }
 
 fn disagreement(data: &SeccompData, expected: Action, got: Action) -> Error {
@@ -63,9 +70,9 @@ fn disagreement(data: &SeccompData, expected: Action, got: Action) -> Error {
 }
 
 /// Numbers worth trying, with each token that this kernel can report and one that it cannot.
-pub(super) fn calls(rules: &Rules<'_>) -> BTreeSet<(u32, u32)> {
+fn calls(rules: &Rules<'_>) -> Vec<(u32, u32)> {
     let native = rules.input.native;
-    let mut calls = BTreeSet::new();
+    let mut calls = Vec::new();
     for arch in native.reachable() {
         let edges =
             [0, 1, X32_BIT - 1, X32_BIT, i32::MAX.cast_unsigned(), 1 << 31, u32::MAX - 1, u32::MAX];
@@ -81,11 +88,13 @@ pub(super) fn calls(rules: &Rules<'_>) -> BTreeSet<(u32, u32)> {
     let foreign = Arch::all().map(Arch::token).chain([0, u32::MAX]);
     let foreign = foreign.filter(|token| native.reachable().iter().all(|a| a.token() != *token));
     calls.extend(foreign.flat_map(|token| [(token, 0), (token, 59), (token, u32::MAX)]));
+    calls.sort_unstable();
+    calls.dedup();
     calls
 }
 
 /// The conditions that some rule puts on a call.
-pub(super) fn by_call<'r>(rules: &Rules<'r>) -> BTreeMap<Syscall, Vec<&'r [Condition]>> {
+fn by_call<'r>(rules: &Rules<'r>) -> BTreeMap<Syscall, Vec<&'r [Condition]>> {
     let mut conditions: BTreeMap<Syscall, Vec<&'r [Condition]>> = BTreeMap::new();
     let input = rules.input;
     for entry in input.spec.map_or(&[][..], |spec| spec.syscalls.as_slice()) {
@@ -106,11 +115,12 @@ pub(super) fn by_call<'r>(rules: &Rules<'r>) -> BTreeMap<Syscall, Vec<&'r [Condi
 }
 
 /// Arguments at the edges of these rules' comparisons.
-pub(super) fn vectors(rules: &[&[Condition]]) -> Vec<[u64; 6]> {
-    let mut vectors = vec![[0; 6], [u64::MAX; 6], [1 << 32; 6]];
+fn vectors(rules: &[&[Condition]]) -> Vec<[u64; 6]> {
+    let mut vectors = vec![[0; 6], [u64::MAX; 6]];
     if rules.is_empty() {
         return vectors;
     }
+    vectors.push([1 << 32; 6]);
     let mut edges: [Vec<u64>; 6] = Default::default();
     for condition in rules.iter().copied().flatten() {
         edges[usize::from(condition.index)].extend(condition.operator.edges());

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use oci_spec::runtime::{Process, Spec};
+use oci_spec::runtime::{LinuxResources, Process, Spec};
 use serde_json::Value;
 
 use super::{FieldError, SpecErrors};
@@ -52,6 +52,18 @@ pub fn load(bytes: &[u8]) -> Result<Loaded, SpecErrors> {
 /// As [`load`].
 pub fn load_process(bytes: &[u8]) -> Result<Process, SpecErrors> {
     convert(parse(bytes)?)
+}
+
+/// Converts a `linux.resources` (`update --resources`).
+///
+/// # Errors
+///
+/// As [`load`].
+pub fn load_resources(value: Value) -> Result<LinuxResources, SpecErrors> {
+    if !value.is_object() {
+        return Err(FieldError::new("", "not a JSON object").into());
+    }
+    convert(value)
 }
 
 fn parse(bytes: &[u8]) -> Result<Value, SpecErrors> {

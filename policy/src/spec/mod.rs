@@ -16,14 +16,17 @@ mod load;
 mod rewrite;
 mod validate;
 
-pub use load::{Loaded, load, load_process};
-pub use rewrite::{CapabilitySets, Cgroups, ConsoleSize, Filter, Launch, Rewritten, Site, rewrite};
+pub use load::{Loaded, load, load_process, load_resources};
+pub use rewrite::{
+    CapabilitySets, Cgroups, ConsoleSize, Filter, Launch, Rewritten, Site, capability_names,
+    rewrite,
+};
 pub use validate::{validate, validate_id, validate_process};
 
 use std::fmt;
 
 /// A fault of a `config.json`, with the field that it is about.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct FieldError {
     /// The field, in the specification's dotted form: `process.rlimits[2].type`.
     pub field: String,

@@ -13,8 +13,8 @@
 use std::path::PathBuf;
 
 use oci_spec::runtime::{
-    Capabilities, Capability, Hook, Hooks, LinuxCapabilities, LinuxCapabilitiesBuilder, Process,
-    Spec,
+    Capabilities, Capability, Hook, Hooks, Linux, LinuxCapabilities, LinuxCapabilitiesBuilder,
+    LinuxDeviceCgroup, Process, Spec,
 };
 use serde::{Deserialize, Serialize};
 
@@ -23,8 +23,8 @@ use serde::{Deserialize, Serialize};
 pub struct Site {
     /// The bundle directory: absolute, without symbolic links. Relative sources start there.
     pub bundle: PathBuf,
-    /// The cgroup for a specification that names none.
-    pub default_cgroup: PathBuf,
+    /// The cgroup: the specification's, or one that the runtime chose.
+    pub cgroup: PathBuf,
     /// Whether cgroups can be made at all; where not, limits are left out and the caller warns.
     pub cgroups: Cgroups,
     /// The capabilities that can be had: the caller's bounding set as a bit mask, or all of them
@@ -205,6 +205,12 @@ impl CapabilitySets {
     }
 }
 
+/// All capabilities that brig knows, by name, in the kernel's order.
+#[must_use]
+pub fn capability_names() -> Vec<String> {
+    names(u64::MAX)
+}
+
 /// The capabilities' names of a bit mask, in the kernel's order.
 fn names(mask: u64) -> Vec<String> {
     let held = CAPABILITIES.iter().enumerate().filter(|(bit, _)| mask & (1 << bit) != 0);
@@ -248,15 +254,12 @@ pub fn rewrite(spec: &Spec, site: &Site) -> Result<Rewritten, super::SpecErrors>
     let mut linux = spec.linux().clone().ok_or_else(|| missing("linux"))?;
     linux.set_seccomp(None);
     match site.cgroups {
-        Cgroups::Managed if linux.cgroups_path().is_none() => {
-            linux.set_cgroups_path(Some(site.default_cgroup.clone()));
-        }
-        Cgroups::Managed => {}
+        Cgroups::Managed => deny_devices_first(&mut linux),
         Cgroups::Unavailable => {
             linux.set_resources(None);
-            linux.set_cgroups_path(Some(site.default_cgroup.clone()));
         }
     }
+    linux.set_cgroups_path(Some(site.cgroup.clone()));
     spec.set_linux(Some(linux));
     Ok(Rewritten { spec, launch, unavailable })
 }
@@ -330,6 +333,23 @@ fn take_start_hooks(spec: &mut Spec) -> Vec<Hook> {
     taken
 }
 
+/// Every device is denied before the specification's rules are read, as in runc: a list that
+/// allows some must not mean "all the others too".
+fn deny_devices_first(linux: &mut Linux) {
+    let mut resources = linux.resources().clone().unwrap_or_default();
+    let mut devices = vec![deny_all()];
+    devices.extend(resources.devices().iter().flatten().cloned());
+    resources.set_devices(Some(devices));
+    linux.set_resources(Some(resources));
+}
+
+fn deny_all() -> LinuxDeviceCgroup {
+    let mut rule = LinuxDeviceCgroup::default();
+    rule.set_allow(false).set_typ(None).set_major(None).set_minor(None);
+    rule.set_access(Some("rwm".to_owned()));
+    rule
+}
+
 fn absolute_sources(spec: &mut Spec, site: &Site) {
     let mut mounts = spec.mounts().clone().unwrap_or_default();
     for mount in &mut mounts {
@@ -361,7 +381,7 @@ mod tests {
     fn site(filter: Filter) -> Site {
         Site {
             bundle: "/bundle".into(),
-            default_cgroup: "/brig/containers/x".into(),
+            cgroup: "/brig/containers/x".into(),
             cgroups: Cgroups::Managed,
             available: (1 << 41) - 1,
             filter,
@@ -432,6 +452,15 @@ mod tests {
         let rewritten = rewrite(&spec(""), &site(Filter::None)).unwrap();
         let linux = rewritten.spec.linux().as_ref().unwrap().clone();
         assert_eq!(linux.cgroups_path().as_deref(), Some("/brig/containers/x".as_ref()));
+    }
+
+    #[test]
+    fn every_device_is_denied_before_any_is_allowed() {
+        let rewritten = rewrite(&spec(""), &site(Filter::None)).unwrap();
+        let linux = rewritten.spec.linux().as_ref().unwrap().clone();
+        let devices = linux.resources().as_ref().unwrap().devices().clone().unwrap();
+        assert_eq!(devices[0].to_string(), "a *:* rwm");
+        assert!(!devices[0].allow());
     }
 
     #[test]

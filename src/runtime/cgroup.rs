@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Cgroups by way of libcgroups.
+//!
+//! A container's [`Location`] is decided once, at create, and kept in its record. Where the
+//! caller may not make cgroups at all (an unprivileged user without delegation) the container
+//! runs in the caller's own and the commands that need one say so.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow, bail};
+use libcgroups::common::{
+    AnyCgroupManager, CgroupConfig, CgroupManager, CgroupSetup, ControllerOpt, FreezerState,
+    create_cgroup_manager, get_cgroup_setup,
+};
+use libcontainer::oci_spec::runtime::LinuxResources;
+use serde::{Deserialize, Serialize};
+
+/// Who makes cgroups.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ManagerKind {
+    /// brig, in the cgroup filesystem.
+    Filesystem,
+    /// systemd, asked over D-Bus.
+    Systemd,
+}
+
+/// Where a container's cgroup is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Location {
+    /// The container's identifier: systemd names the scope by it.
+    pub id: String,
+    /// `linux.cgroupsPath`: a path below the root of each hierarchy, or `slice:prefix:name`.
+    pub path: PathBuf,
+    /// Who makes it.
+    pub manager: ManagerKind,
+    /// Whether there is one.
+    pub availability: Availability,
+}
+
+/// Whether a container has a cgroup of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Availability {
+    /// It has.
+    Own,
+    /// It runs in the caller's.
+    Callers,
+}
+
+impl Location {
+    /// What libcontainer and libcgroups take.
+    #[must_use]
+    pub fn config(&self) -> CgroupConfig {
+        CgroupConfig {
+            cgroup_path: self.path.clone(),
+            systemd_cgroup: self.manager == ManagerKind::Systemd,
+            container_name: self.id.clone(),
+        }
+    }
+
+    fn manager(&self) -> anyhow::Result<AnyCgroupManager> {
+        if self.availability == Availability::Callers {
+            bail!(
+                "container {:?} has no cgroup of its own: it was created by an unprivileged user \
+                 without a delegated cgroup",
+                self.id
+            );
+        }
+        create_cgroup_manager(self.config())
+            .map_err(|error| anyhow!("cgroup {}: {error}", self.path.display()))
+    }
+}
+
+/// Decides where a container's cgroup goes.
+///
+/// # Errors
+///
+/// A request that this host cannot meet: systemd where there is none, a malformed
+/// `slice:prefix:name`, limits where no cgroup can be made.
+pub fn locate(
+    id: &str,
+    written: Option<&Path>,
+    manager: ManagerKind,
+    wants_limits: bool,
+) -> anyhow::Result<Location> {
+    let setup = get_cgroup_setup().map_err(|error| anyhow!("cgroups of this host: {error}"))?;
+    let mut path = written.map_or_else(|| Path::new("/brig/containers").join(id), Path::to_owned);
+    if manager == ManagerKind::Systemd {
+        path = systemd_path(id, written, &setup)?;
+    }
+    let availability = availability(&setup, &path, manager);
+    if availability == Availability::Callers && wants_limits {
+        tracing::warn!(
+            "no cgroup can be made here by an unprivileged user: the limits of linux.resources \
+             are not applied"
+        );
+    }
+    Ok(Location { id: id.to_owned(), path, manager, availability })
+}
+
+/// On cgroup v2 systemd is asked for `slice:prefix:name`; on v1, which libcgroups serves by the
+/// filesystem alone, the same names make a path.
+fn systemd_path(id: &str, written: Option<&Path>, setup: &CgroupSetup) -> anyhow::Result<PathBuf> {
+    let text = written.map_or_else(
+        || format!("system.slice:brig:{id}"),
+        |path| path.to_string_lossy().into_owned(),
+    );
+    let parts: Vec<&str> = text.split(':').collect();
+    let [slice, prefix, name] = parts.as_slice() else {
+        bail!("linux.cgroupsPath: {text:?} is not slice:prefix:name, which --systemd-cgroup takes");
+    };
+    if matches!(setup, CgroupSetup::Unified) {
+        if !Path::new("/run/systemd/system").is_dir() {
+            bail!("--systemd-cgroup: systemd is not running on this host");
+        }
+        return Ok(PathBuf::from(text));
+    }
+    let slice = if slice.is_empty() { "system.slice" } else { slice };
+    Ok(Path::new("/").join(slice).join(format!("{prefix}-{name}.scope")))
+}
+
+fn availability(setup: &CgroupSetup, path: &Path, manager: ManagerKind) -> Availability {
+    let privileged = rustix::process::geteuid().is_root();
+    if manager == ManagerKind::Systemd && matches!(setup, CgroupSetup::Unified) {
+        return Availability::Own;
+    }
+    let roots = match setup {
+        CgroupSetup::Unified => vec![PathBuf::from("/sys/fs/cgroup")],
+        CgroupSetup::Legacy | CgroupSetup::Hybrid => {
+            libcgroups::v1::util::list_supported_mount_points()
+                .map(|points| points.into_values().collect())
+                .unwrap_or_default()
+        }
+    };
+    let possible = !roots.is_empty() && roots.iter().all(|root| can_make(root, path));
+    if possible || (privileged && !in_user_namespace()) {
+        Availability::Own
+    } else {
+        Availability::Callers
+    }
+}
+
+/// Whether the deepest directory of `path` that exists below `root` can be written.
+fn can_make(root: &Path, path: &Path) -> bool {
+    let mut deepest = root.join(path.strip_prefix("/").unwrap_or(path));
+    while !deepest.exists() {
+        if !deepest.pop() {
+            return false;
+        }
+    }
+    use rustix::fs::{Access, AtFlags, CWD, accessat};
+    accessat(CWD, &deepest, Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS).is_ok()
+}
+
+/// Whether brig runs in a user namespace that is not the initial one: user_namespaces(7).
+#[must_use]
+pub fn in_user_namespace() -> bool {
+    fs::read_to_string("/proc/self/uid_map").is_ok_and(|map| {
+        let fields: Vec<&str> = map.split_whitespace().collect();
+        fields != ["0", "0", "4294967295"]
+    })
+}
+
+/// The pids in a container's cgroup and below.
+///
+/// # Errors
+///
+/// The cgroup cannot be read, or there is none.
+pub fn pids(location: &Location) -> anyhow::Result<Vec<i32>> {
+    let pids = location
+        .manager()?
+        .get_all_pids()
+        .map_err(|error| anyhow!("processes of cgroup {}: {error}", location.path.display()))?;
+    Ok(pids.into_iter().map(nix_pid).collect())
+}
+
+fn nix_pid(pid: impl Into<i32>) -> i32 {
+    pid.into()
+}
+
+/// Freezes or thaws a container.
+///
+/// # Errors
+///
+/// There is no freezer, or no cgroup.
+pub fn freeze(location: &Location, state: FreezerState) -> anyhow::Result<()> {
+    location
+        .manager()?
+        .freeze(state)
+        .map_err(|error| anyhow!("freezer of cgroup {}: {error}", location.path.display()))
+}
+
+/// Whether a container's cgroup is frozen.
+///
+/// # Errors
+///
+/// Its state file exists and cannot be read.
+pub fn is_frozen(location: &Location) -> anyhow::Result<bool> {
+    if location.availability == Availability::Callers {
+        return Ok(false);
+    }
+    let Some(file) = freezer_file(location) else { return Ok(false) };
+    match fs::read_to_string(&file) {
+        Ok(text) => Ok(matches!(text.trim(), "FROZEN" | "FREEZING" | "1")),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound) => Ok(false),
+        Err(error) if error.raw_os_error() == Some(libc::ENODEV) => Ok(false),
+        Err(error) => Err(error).with_context(|| format!("read {}", file.display())),
+    }
+}
+
+fn freezer_file(location: &Location) -> Option<PathBuf> {
+    let root = Path::new("/sys/fs/cgroup");
+    let below = location.path.strip_prefix("/").unwrap_or(&location.path);
+    match get_cgroup_setup().ok()? {
+        CgroupSetup::Unified if location.manager == ManagerKind::Systemd => {
+            let text = location.path.to_string_lossy();
+            let mut parts = text.split(':');
+            let (slice, prefix, name) = (parts.next()?, parts.next()?, parts.next()?);
+            Some(root.join(slice).join(format!("{prefix}-{name}.scope")).join("cgroup.freeze"))
+        }
+        CgroupSetup::Unified => Some(root.join(below).join("cgroup.freeze")),
+        CgroupSetup::Legacy | CgroupSetup::Hybrid => {
+            Some(root.join("freezer").join(below).join("freezer.state"))
+        }
+    }
+}
+
+/// Applies limits to a container.
+///
+/// # Errors
+///
+/// The kernel's, or there is no cgroup.
+pub fn apply(location: &Location, resources: &LinuxResources) -> anyhow::Result<()> {
+    let option = ControllerOpt {
+        resources,
+        freezer_state: None,
+        oom_score_adj: None,
+        disable_oom_killer: false,
+    };
+    location
+        .manager()?
+        .apply(&option)
+        .map_err(|error| anyhow!("limits of cgroup {}: {error}", location.path.display()))
+}
+
+/// A container's resource usage.
+///
+/// # Errors
+///
+/// The kernel's, or there is no cgroup.
+pub fn stats(location: &Location) -> anyhow::Result<libcgroups::stats::Stats> {
+    location
+        .manager()?
+        .stats()
+        .map_err(|error| anyhow!("statistics of cgroup {}: {error}", location.path.display()))
+}
+
+/// Kills what is left in a container's cgroup and removes it.
+///
+/// # Errors
+///
+/// A directory that cannot be removed.
+pub fn remove(location: &Location) -> anyhow::Result<()> {
+    if location.availability == Availability::Callers {
+        return Ok(());
+    }
+    let manager = location.manager()?;
+    kill_all(location, &manager)?;
+    manager.remove().map_err(|error| anyhow!("remove cgroup {}: {error}", location.path.display()))
+}
+
+/// Kills until nothing is left: a process may fork between the list and the signal.
+fn kill_all(location: &Location, manager: &AnyCgroupManager) -> anyhow::Result<()> {
+    // a freezer that cannot be thawed leaves processes that do not die of SIGKILL on cgroup v1
+    if is_frozen(location)? {
+        manager
+            .freeze(FreezerState::Thawed)
+            .map_err(|error| anyhow!("thaw cgroup {}: {error}", location.path.display()))?;
+    }
+    for _ in 0..100 {
+        // an absent directory has no processes
+        let pids = manager.get_all_pids().unwrap_or_default();
+        if pids.is_empty() {
+            return Ok(());
+        }
+        for pid in pids {
+            if let Ok(process) = super::process::Identity::of(nix_pid(pid)) {
+                process.signal(libc::SIGKILL).with_context(|| format!("kill {}", process.pid))?;
+                // a zombie that its parent has not reaped stays in the list and is no process
+                process.wait(Duration::from_secs(10)).unwrap_or_default();
+            }
+        }
+        if !manager.get_all_pids().unwrap_or_default().iter().any(|pid| {
+            super::process::Identity::of(nix_pid(*pid)).is_ok_and(|process| process.is_alive())
+        }) {
+            return Ok(());
+        }
+    }
+    bail!("cgroup {} does not become empty", location.path.display())
+}

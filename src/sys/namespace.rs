@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+//! setns(2) and the identity that one has in a namespace.
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+/// `setns(fd, kind)`, `kind` being one `CLONE_NEW…` flag.
+pub fn join(fd: BorrowedFd<'_>, kind: libc::c_int) -> io::Result<()> {
+    // SAFETY: integers only; the descriptor is borrowed for the call.
+    super::check(unsafe { libc::setns(fd.as_raw_fd(), kind) }.into()).map(drop)
+}
+
+/// `setgroups`, `setresgid` and `setresuid` of the calling thread, as the raw system calls.
+///
+/// `setgroups` may be forbidden (a user namespace made without privilege); that is tolerated,
+/// since there is then nothing that could be dropped.
+pub fn become_root() -> io::Result<()> {
+    // SAFETY: an empty list is given with a null pointer and the length 0.
+    let groups = unsafe { libc::syscall(libc::SYS_setgroups, 0usize, std::ptr::null::<u32>()) };
+    if groups < 0 {
+        let error = io::Error::last_os_error();
+        if error.raw_os_error() != Some(libc::EPERM) {
+            return Err(error);
+        }
+    }
+    // SAFETY: integers only.
+    super::check(unsafe { libc::syscall(libc::SYS_setresgid, 0, 0, 0) })?;
+    // SAFETY: integers only.
+    super::check(unsafe { libc::syscall(libc::SYS_setresuid, 0, 0, 0) }).map(drop)
+}
