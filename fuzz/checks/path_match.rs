@@ -4,13 +4,66 @@
 //! between patterns agrees with that.
 //!
 //! The naive matcher works on the text of a pattern: it writes out braces and tries every way, so
-//! it is exponential and gives up on what is large. Bytes that begin with an odd one are read as
-//! letters of an alphabet of metacharacters, so that most inputs are patterns.
+//! it is exponential and gives up on what is large. Bytes that begin with an odd one choose parts of
+//! patterns and names, so that most inputs are patterns.
 #![allow(dead_code, clippy::expect_used, clippy::panic)] // panics are its findings
 
 use brig_policy::path::{AbsPath, Pattern, PatternSet, overlap, uncovered};
 
-const ALPHABET: &[u8] = b"////abcab**??.,{}[]!-\\x\n\n";
+/// What patterns are made of; a line feed ends one.
+const PARTS: [&str; 32] = [
+    "/a",
+    "/b",
+    "/ab",
+    "/*",
+    "/**",
+    "/**/a",
+    "/**/*b",
+    "/{a,b}",
+    "/{a/b,ab}",
+    "/[ab]",
+    "/[!a]",
+    "/a?",
+    "/?",
+    "/a*b",
+    "/*a",
+    "/**b",
+    "a",
+    "b",
+    "*",
+    "**",
+    "?",
+    "{,a}",
+    "{b,a*}",
+    "[a-b]",
+    "/a",
+    "/b",
+    "/*",
+    "\n",
+    "\n",
+    "\n",
+    "\n",
+    "\n",
+];
+const NAMES: [&str; 8] = ["a", "b", "ab", "ba", "aab", "bab", "c", "a"];
+
+/// Patterns and a path that the bytes choose.
+fn chosen(bytes: &[u8]) -> Vec<u8> {
+    let (path, patterns) = bytes.split_at(bytes.len().min(5));
+    let part = |byte: &u8| PARTS[usize::from(*byte) % PARTS.len()];
+    let mut text: String = patterns.iter().map(part).collect();
+    let depth = path.first().map_or(0, |byte| usize::from(*byte) % 5);
+    text.push('\n');
+    for byte in path.iter().skip(1).take(depth) {
+        text.push('/');
+        text.push_str(NAMES[usize::from(*byte) % NAMES.len()]);
+    }
+    if depth == 0 {
+        text.push('/');
+    }
+    text.into_bytes()
+}
+
 /// How much the naive matcher does before it gives up.
 const STEPS: usize = 200_000;
 
@@ -19,7 +72,7 @@ pub fn check(data: &[u8]) -> bool {
     let Some((first, rest)) = data.split_first() else { return false };
     let mapped: Vec<u8> = match first & 1 {
         0 => rest.to_vec(),
-        _ => rest.iter().map(|byte| ALPHABET[usize::from(*byte) % ALPHABET.len()]).collect(),
+        _ => chosen(rest),
     };
     let mut lines: Vec<&[u8]> = mapped.split(|byte| *byte == b'\n').collect();
     let Some(Ok(path)) = lines.pop().map(AbsPath::new) else { return false };
@@ -54,14 +107,16 @@ fn relations(patterns: &[&Pattern], path: &AbsPath) {
     let here = naive(first, path).zip(any(path));
     if let Ok(found) = uncovered(first, &set) {
         assert!(found.is_some() || here != Some((true, false)), "{path} is not covered");
-        if let Some((own, other)) = found.and_then(|path| naive(first, &path).zip(any(&path))) {
-            assert!(own && !other, "a wrong example of what is not covered");
+        let checked = found.as_ref().and_then(|path| naive(first, path).zip(any(path)));
+        if let Some(checked) = checked {
+            assert_eq!(checked, (true, false), "{found:?}: {first:?} not covered by {others:?}");
         }
     }
     if let Ok(found) = overlap(first, &set) {
         assert!(found.is_some() || here != Some((true, true)), "{path} is an overlap");
-        if let Some((own, other)) = found.and_then(|path| naive(first, &path).zip(any(&path))) {
-            assert!(own && other, "a wrong example of an overlap");
+        let checked = found.as_ref().and_then(|path| naive(first, path).zip(any(path)));
+        if let Some(checked) = checked {
+            assert_eq!(checked, (true, true), "{found:?}: {first:?} overlaps {others:?}");
         }
     }
 }
@@ -230,7 +285,12 @@ fn matches(before: Option<&Step>, steps: &[Step], text: &[u8], left: &mut usize)
         // Between slashes: any number of components; at the end: at least one; else any bytes.
         Step::Stars if is_slash(before) && is_slash(rest.first()) => {
             let starts = (1..text.len()).filter(|at| text[at - 1] == b'/');
-            any_of(&mut std::iter::once(0).chain(starts), &rest[1..], left)
+            for start in std::iter::once(0).chain(starts) {
+                if matches(rest.first(), &rest[1..], &text[start..], left)? {
+                    return Some(true);
+                }
+            }
+            Some(false)
         }
         Step::Stars if is_slash(before) && rest.is_empty() => Some(!text.is_empty()),
         Step::Stars => any_of(&mut (0..=text.len()), rest, left),
