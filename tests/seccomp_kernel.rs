@@ -200,7 +200,7 @@ fn has_int80() -> bool {
 }
 
 fn native() -> Arch {
-    Arch::from_name(std::env::consts::ARCH).expect("an architecture of the OCI specification")
+    Arch::of_build().expect("an architecture of the OCI specification")
 }
 
 /// What the interpreter says that the kernel does.
