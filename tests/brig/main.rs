@@ -10,3 +10,5 @@
 #[allow(dead_code, unused_imports)]
 mod harness;
 mod lifecycle;
+mod seccomp;
+mod workload;

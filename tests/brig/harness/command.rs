@@ -129,7 +129,8 @@ impl Runner {
             self.command.stdout(File::create(&self.stdout).unwrap());
             self.command.stderr(File::create(&self.stderr).unwrap());
         }
-        let child = self.command.spawn().unwrap_or_else(|error| panic!("{text}: {error}"));
+        let child =
+            process::spawn(&mut self.command).unwrap_or_else(|error| panic!("{text}: {error}"));
         Running { child, text, limit: self.limit, stdout: self.stdout, stderr: self.stderr }
     }
 

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Processes, seen from outside.
 
+use std::collections::BTreeSet;
 use std::fs;
-use std::time::Duration;
+use std::process::{Child, Command};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{
-    Pid, PidfdFlags, Signal, WaitOptions, kill_process, pidfd_open, set_child_subreaper, wait,
+    Pid, PidfdFlags, Signal, WaitOptions, kill_process, pidfd_open, set_child_subreaper, waitpid,
 };
 
 /// Orphans of this process's children become its children.
@@ -25,10 +28,12 @@ pub fn wait_for_end(pid: i32, limit: Duration) -> bool {
     let Ok(pidfd) = pidfd_open(Pid::from_raw(pid).unwrap(), PidfdFlags::empty()) else {
         return true;
     };
-    let limit = Timespec::try_from(limit).unwrap();
+    let deadline = Instant::now() + limit;
+    let turn = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
     loop {
-        match poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&limit)) {
-            Err(rustix::io::Errno::INTR) => {}
+        match poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&turn)) {
+            Err(rustix::io::Errno::INTR) | Ok(0) if Instant::now() < deadline => reap_orphans(),
+            Err(rustix::io::Errno::INTR) => return false,
             answer => return answer.unwrap() > 0,
         }
     }
@@ -101,9 +106,27 @@ pub fn all() -> Vec<i32> {
     entries.filter_map(|one| one.file_name().to_str()?.parse().ok()).collect()
 }
 
-/// Reaps orphans that have ended. Only where the test has its process to itself.
+/// The children that somebody waits for.
+static OWN: Mutex<BTreeSet<i32>> = Mutex::new(BTreeSet::new());
+
+/// Makes a child that [`reap_orphans`] leaves alone.
+pub fn spawn(command: &mut Command) -> std::io::Result<Child> {
+    let mut own = OWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let child = command.spawn()?;
+    own.insert(i32::try_from(child.id()).unwrap());
+    Ok(child)
+}
+
+/// Reaps orphans that have ended, as init or an engine does: a pid namespace ends only when all its
+/// processes have been reaped. Only where the test has its process to itself.
 pub fn reap_orphans() {
-    if std::env::var_os("NEXTEST").is_some() {
-        while matches!(wait(WaitOptions::NOHANG), Ok(Some(_))) {}
+    if std::env::var_os("NEXTEST").is_none() {
+        return;
+    }
+    let own = OWN.lock().unwrap_or_else(PoisonError::into_inner);
+    for pid in children_of(i32::try_from(std::process::id()).unwrap()) {
+        if !own.contains(&pid) && state(pid) == Some('Z') {
+            waitpid(Pid::from_raw(pid), WaitOptions::NOHANG).unwrap_or_default();
+        }
     }
 }
