@@ -49,7 +49,7 @@ pub struct Global {
     #[arg(long, value_name = "BOOL", default_value = "auto", hide = true)]
     pub rootless: String,
     /// Give a variable of the profile a value
-    #[arg(long, global = true, value_name = "NAME=VALUE", value_parser = crate::profiles::assignment)]
+    #[arg(long, value_name = "NAME=VALUE", value_parser = crate::profiles::assignment)]
     pub set: Vec<(String, String)>,
     /// Have a supervisor continue this system call, to test the supervisor's seat
     #[arg(long, value_name = "SYSCALL", hide = true)]

@@ -7,6 +7,7 @@
 //! control characters.
 
 use crate::decide::{Basis, Decision, Operation, Rule, Verdict};
+use crate::diff::Side;
 use crate::policy::Mode;
 
 /// Longer texts of rules are cut.
@@ -24,6 +25,13 @@ pub fn explain(operation: &Operation, decision: &Decision) -> String {
         sentence.push_str("; it is only logged, because audit.mode is \"audit\"");
     }
     sentence
+}
+
+/// Says what one of two compared policies decides, and why.
+#[must_use]
+pub fn explain_side(side: &Side) -> String {
+    let Side { verdict, basis, mode } = side.clone();
+    because(&Decision { verdict, basis, next_best: None, part: None, mode })
 }
 
 fn word(decision: &Decision) -> &'static str {

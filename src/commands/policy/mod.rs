@@ -20,6 +20,9 @@ use crate::profiles::{self, Overrides};
 /// Check, show, explain, test and compare profiles.
 #[derive(Debug, clap::Args)]
 pub struct Policy {
+    /// Give a variable of the profile a value
+    #[arg(long, global = true, value_name = "NAME=VALUE", value_parser = profiles::assignment)]
+    set: Vec<(String, String)>,
     #[command(subcommand)]
     command: Command,
 }
@@ -36,7 +39,6 @@ enum Command {
     Test(test::Test),
     /// Say what B allows that A does not, and the reverse; exit 1 if they differ
     Diff(diff::Diff),
-    /// List what a seccomp profile does, or answer what happens to one system call
     Seccomp(seccomp::Seccomp),
 }
 
@@ -47,11 +49,13 @@ struct Profile {
     file: PathBuf,
 }
 
-/// Does what the command line says.
+/// Does what the command line says. `set` gives variables of profiles their values;
+/// what stands behind `policy` itself wins.
 ///
 /// # Errors
 /// What went wrong besides the profiles, such as writing the output.
-pub fn run(policy: Policy, overrides: &Overrides) -> anyhow::Result<ExitCode> {
+pub fn run(policy: Policy, set: Vec<(String, String)>) -> anyhow::Result<ExitCode> {
+    let overrides = &set.into_iter().chain(policy.set).collect();
     let done = match policy.command {
         Command::Check(command) => check::run(&command, overrides),
         Command::Show(command) => show::run(&command, overrides),
