@@ -91,7 +91,7 @@ pub enum Command {
     Features(liboci_cli::Features),
     /// Save a container with criu
     Checkpoint(Checkpoint),
-    /// Check, show, explain, test and compare profiles
+    /// Check, show, explain, test and compare profiles; read seccomp rules
     Policy(crate::commands::policy::Policy),
     /// Steps between the mounts and the change of root; for brig itself
     #[command(name = crate::runtime::prepare::COMMAND, hide = true)]

@@ -25,6 +25,11 @@ fn main() -> ExitCode {
         eprintln!("brig: close_range: {error}");
         return ExitCode::FAILURE;
     }
+    // a caller that ignores it would have the kernel reap brig's children before brig does
+    if let Err(error) = sys::signal::set_default(libc::SIGCHLD) {
+        eprintln!("brig: rt_sigaction: {error}");
+        return ExitCode::FAILURE;
+    }
     let arguments = cli::Cli::parse();
     match commands::run(arguments) {
         Ok(code) => code,

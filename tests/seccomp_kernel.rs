@@ -7,11 +7,13 @@
 mod sys;
 
 use brig_policy::seccomp::{
-    Action, Answer, Arch, Compiled, Condition, Input, Match, Mediated, Operator, Restriction,
-    Rules, SeccompData, Selects, Syscall, compile, for_each_probe, parse, run, verdict,
+    Action, Answer, Arch, Compiled, Condition, Host, Input, Match, Mediated, Operator, Restriction,
+    Rules, SeccompData, Selects, Syscall, capabilities, compile, default_profile, for_each_probe,
+    parse, run, verdict,
 };
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
 use sys::{Call, Gate, in_child};
 
 /// Calls that do no harm whatever their arguments are: they only read, or only about descriptors
@@ -200,7 +202,7 @@ fn has_int80() -> bool {
 }
 
 fn native() -> Arch {
-    Arch::from_name(std::env::consts::ARCH).expect("an architecture of the OCI specification")
+    Arch::of_build().expect("an architecture of the OCI specification")
 }
 
 /// What the interpreter says that the kernel does.
@@ -280,4 +282,42 @@ fn compare(compiled: &Compiled, rules: &Rules<'_>) -> (u64, u64) {
         );
     }
     (list.len() as u64, deaths.len().min(3) as u64)
+}
+
+/// Programs that nearly every host has, doing what programs do.
+const WORKLOADS: [&[&str]; 7] = [
+    &["sh", "-c", "echo one | cat | sort; (exit 3); test $? = 3 && ls -ld / && id -u"],
+    &["sh", "-c", "d=$(mktemp -d) && touch $d/a && mv $d/a $d/b && ln -s b $d/c && rm -r $d && echo ok"],
+    &["awk", "BEGIN { for (i = 0; i < 1000; i++) s += i; print s }"],
+    &["python3", "-c", "import threading, socket, subprocess, mmap, select
+t = threading.Thread(target=lambda: None); t.start(); t.join()
+a, b = socket.socketpair(); a.send(b'x'); print(b.recv(1))
+s = socket.socket(); s.bind(('127.0.0.1', 0)); s.listen(); c = socket.create_connection(s.getsockname()); c.close()
+print(subprocess.run(['true']).returncode, len(mmap.mmap(-1, 4096)), select.poll().poll(1))"],
+    &["perl", "-e", "my $p = fork // die; exit 7 if !$p; waitpid $p, 0; print $? >> 8, qq(\\n)"],
+    &["git", "--version"],
+    &["tar", "--version"],
+];
+
+#[test]
+fn ordinary_programs_run_under_the_default_profile_as_without() {
+    let host = Host { native: native(), kernel: (6, 1), capabilities: capabilities(&[]) };
+    let spec = default_profile(&host).unwrap();
+    let input = Input { spec: Some(&spec), restrictions: &[], mediated: &[], native: host.native };
+    let program = compile(&input).unwrap().program;
+    let mut ran = 0;
+    for workload in WORKLOADS {
+        let Ok(plain) = Command::new(workload[0]).args(&workload[1..]).output() else {
+            eprintln!("skipped: {}, because it is not here", workload[0]);
+            continue;
+        };
+        let filtered = sys::command(workload[0], program.instructions())
+            .args(&workload[1..])
+            .output()
+            .unwrap();
+        assert_eq!(filtered, plain, "{workload:?}");
+        assert!(plain.status.success(), "{plain:?}");
+        ran += 1;
+    }
+    assert!(ran >= 3, "only {ran} workloads are here");
 }

@@ -185,3 +185,18 @@ fn patterns_that_are_too_entangled_are_an_error_and_not_a_long_wait() {
     let other = policy(&format!("{}\n{}", hostile("[a-m]*"), hostile("[!a-m]*")));
     assert!(diff(&one, &other).is_err());
 }
+
+#[test]
+fn large_policies_are_compared_whole() {
+    let rule = |number: u32| format!("files.read /srv/group{}/app{number}/data", number % 97);
+    let address =
+        |number: u32| format!("network.connect tcp 10.{}.{}.7:80", number / 250, number % 250);
+    let lines: Vec<String> = (0..20_000).map(rule).chain((0..2_000).map(address)).collect();
+    let one = policy(&lines.join("\n"));
+    let reversed: Vec<String> = lines.iter().rev().cloned().collect();
+    assert!(diff(&one, &policy(&reversed.join("\n"))).unwrap().is_empty());
+    let longer = format!("{}\nfiles.deny /srv/group5/app5/data/x", reversed.join("\n"));
+    let found = diff(&one, &policy(&longer)).unwrap();
+    assert_eq!(found.differences.len(), 2, "{found:?}");
+    assert!(found.differences.iter().all(|difference| difference.change == Change::Denies));
+}

@@ -435,6 +435,22 @@ fn what_is_denied_stays_denied_when_it_is_mediated() {
 }
 
 #[test]
+fn a_mediated_workload_has_no_listener_of_its_own_and_stalls_no_read() {
+    let mut case = spec("SCMP_ACT_ALLOW", &[]).mediating(mediated("openat"));
+    case.restrictions = Restriction::while_mediated();
+    assert_eq!(case.restrictions.len(), 3);
+    case.check(&[
+        (X64, "seccomp", &[1, 0], Action::Allow),
+        (X64, "seccomp", &[1, 8], Action::Errno(16)),
+        (X64, "seccomp", &[1 << 32 | 1, 1 << 40 | 0x28], Action::Errno(16)),
+        (X64, "seccomp", &[2, 8], Action::Allow),
+        (Arch::X86, "seccomp", &[1, 9], Action::Errno(16)),
+        (X64, "userfaultfd", &[], EPERM),
+        (X64, "ioctl", &[3, 0xAA00], EPERM),
+    ]);
+}
+
+#[test]
 fn audit_mode_logs_what_would_be_denied() {
     let case = spec("SCMP_ACT_ALLOW", &[])
         .restricted(these("mount", vec![], Answer::Log))

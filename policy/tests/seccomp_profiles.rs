@@ -18,6 +18,11 @@ fn host(native: Arch, capabilities: &[&str]) -> Host {
     Host { native, kernel: (6, 1), capabilities }
 }
 
+fn docker_capabilities() -> BTreeSet<String> {
+    let words = DOCKER.split('"').filter(|word| word.starts_with("CAP_"));
+    words.map(str::to_owned).collect()
+}
+
 /// Every capability that the profiles mention, alone; none; and all; elsewhere none and all.
 fn hosts() -> Vec<Host> {
     let mentioned: BTreeSet<&str> =
@@ -131,7 +136,10 @@ fn the_default_profile_answers_known_attacks_as_it_should() {
         ("bpf", &[], eperm),
         ("userfaultfd", &[], eperm),
         ("add_key", &[], eperm),
-        ("mount", &[], Action::Allow),
+        ("mount", &[], eperm),
+        ("ioctl", &[0, 0x5423], eperm),
+        ("socket", &[17], eperm),
+        ("process_vm_readv", &[], eperm),
         ("listns", &[], enosys),
     ] {
         assert_eq!(answer(&compiled, host.native, &call(name, args)), expected, "{name} {args:x?}");
@@ -145,6 +153,41 @@ fn the_default_profile_answers_known_attacks_as_it_should() {
         let mut data = SeccompData { nr: 102, arch: Arch::X86.token(), ..Default::default() };
         data.args[0] = code;
         assert_eq!(answer(&compiled, host.native, &data), expected, "socketcall {code}");
+    }
+}
+
+/// What the built-in policy `default` denies, as far as it concerns a container with every
+/// capability; a program that falls back gets its ENOSYS.
+#[test]
+fn the_default_profile_denies_what_the_default_policy_denies() {
+    let all = docker_capabilities();
+    let all: Vec<&str> = all.iter().map(String::as_str).collect();
+    let denied = "mount umount2 pivot_root move_mount open_tree open_tree_attr mount_setattr \
+        fsopen fsmount fsconfig fspick setns unshare clone3 fanotify_init io_uring_setup \
+        io_uring_enter io_uring_register process_vm_readv process_vm_writev process_madvise \
+        pidfd_getfd kcmp init_module finit_module delete_module create_module kexec_load \
+        kexec_file_load reboot swapon swapoff iopl ioperm modify_ldt _sysctl afs_syscall \
+        get_kernel_syms getpmsg putpmsg query_module security sysfs tuxcall uselib ustat vserver \
+        add_key request_key keyctl clock_settime settimeofday bpf perf_event_open userfaultfd \
+        open_by_handle_at lookup_dcookie quotactl quotactl_fd acct syslog vhangup \
+        lsm_set_self_attr";
+    let host = host(Arch::X86_64, &all);
+    let spec = ours(&host);
+    let compiled = compiled(&input(Some(&spec), host.native));
+    for name in denied.split_whitespace() {
+        let flags = u64::from(u32::MAX);
+        let action = answer(&compiled, host.native, &call(name, &[flags]));
+        assert!(action.denies(), "{name}: {action}");
+    }
+    for flag in
+        [0x2_0000, 0x200_0000, 0x400_0000, 0x800_0000, 0x1000_0000, 0x2000_0000, 0x4000_0000]
+    {
+        for name in ["clone", "unshare"] {
+            assert!(
+                answer(&compiled, host.native, &call(name, &[flag])).denies(),
+                "{name} {flag:#x}"
+            );
+        }
     }
 }
 

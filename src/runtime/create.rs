@@ -137,9 +137,8 @@ pub fn create(
 ) -> anyhow::Result<Created> {
     spec::validate_id(&options.id)?;
     check_terminal(&bundle, &terminal)?;
-    launcher::check_preserved(options.preserve_fds)?;
     if needs_sealed_copy(&bundle.loaded.spec) {
-        seal::ensure(Strength::SealedCopy)?;
+        seal::ensure(Strength::SealedCopy, options.preserve_fds)?;
     }
     let written = bundle.loaded.seccomp.as_ref();
     let plan = plan::make(written, &context.mediated_for_testing)?;

@@ -7,6 +7,9 @@
 #![allow(clippy::unwrap_used, clippy::panic)] // tests
 
 use brig_policy::seccomp::Instruction;
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 use std::ptr;
 
 /// How a call enters the kernel.
@@ -151,6 +154,16 @@ fn install(filter: &[Instruction]) -> bool {
         libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
             && libc::syscall(libc::SYS_seccomp, 1, 0, &raw const program) == 0
     }
+}
+
+/// A command that runs under the filter.
+pub fn command(program: &str, filter: &[Instruction]) -> Command {
+    let mut command = Command::new(program);
+    let filter = filter.to_vec();
+    let install = move || if install(&filter) { Ok(()) } else { Err(io::Error::last_os_error()) };
+    // SAFETY: between fork and exec the closure makes two system calls and allocates nothing.
+    unsafe { command.pre_exec(install) };
+    command
 }
 
 /// What the kernel returned: a value, or a negative errno.

@@ -41,6 +41,11 @@ pub enum PatternErrorKind {
     /// Three or more stars in a row.
     #[error("at most two `*` may stand together: `*` stays in a component, `**` crosses")]
     TooManyStars,
+    /// `**` next to a brace, where it depends on the alternative whether it is a component.
+    #[error(
+        "`**` beside a brace is ambiguous: write the slashes on both sides of it, or two rules"
+    )]
+    AmbiguousStars,
     /// `[` without its `]`.
     #[error("`[` has no closing `]`")]
     UnclosedClass,

@@ -111,7 +111,7 @@ impl<'a> Parser<'a> {
 
     fn token(&mut self, byte: u8, depth: usize) -> Result<Token, PatternError> {
         match byte {
-            b'*' => self.stars(),
+            b'*' => self.stars(depth),
             b'?' => {
                 self.at += 1;
                 self.component = Component(Component::OTHER);
@@ -163,7 +163,7 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
-    fn stars(&mut self) -> Result<Token, PatternError> {
+    fn stars(&mut self, depth: usize) -> Result<Token, PatternError> {
         let start = self.at;
         let count = self.text[start..].iter().take_while(|&&byte| byte == b'*').count();
         if count > 2 {
@@ -171,6 +171,7 @@ impl<'a> Parser<'a> {
         }
         self.at += count;
         let whole = self.component.0 == Component::NOTHING;
+        let may_be_whole = self.component.0 & Component::NOTHING != 0;
         self.component = Component(Component::OTHER);
         if self.dialect == Dialect::Name {
             return Ok(Token::DeepStar);
@@ -178,7 +179,12 @@ impl<'a> Parser<'a> {
         if count == 1 {
             return Ok(Token::Star);
         }
-        match self.text.get(self.at) {
+        let next = self.text.get(self.at);
+        let beside_brace = matches!(next, Some(b'{')) || depth > 0 && next != Some(&b'/');
+        if may_be_whole && (!whole || beside_brace) {
+            return Err(error(start, count, Kind::AmbiguousStars));
+        }
+        match next {
             // `/**/`: the slash belongs to the token, so that no component at all is matched too.
             Some(b'/') if whole => {
                 self.at += 1;
@@ -350,6 +356,8 @@ mod tests {
         parses("/**", "/", 1);
         parses("/a/{b,c}/d", "/a", 3);
         parses("/a/b?", "/a", 2);
+        parses("/{a/**/b,c**}", "/", 1);
+        parses("/{a/,b/}**", "/", 2);
     }
 
     #[test]
@@ -366,6 +374,9 @@ mod tests {
         fails(r"/a\x00", Kind::Nul, 2, 4);
         fails(r"/a\x2f", Kind::BadEscape, 2, 4);
         fails("/a***", Kind::TooManyStars, 2, 3);
+        fails("/a/{**,b}/c", Kind::AmbiguousStars, 4, 2);
+        fails("/a/**{,b}/c", Kind::AmbiguousStars, 3, 2);
+        fails("/a{/,b}**/c", Kind::AmbiguousStars, 7, 2);
         fails("/a[b", Kind::UnclosedClass, 2, 1);
         fails("/a[", Kind::UnclosedClass, 2, 1);
         fails("/a[z-a]", Kind::BackwardRange, 3, 3);

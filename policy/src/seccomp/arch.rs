@@ -102,6 +102,30 @@ impl Arch {
         FACTS.iter().find(same).map(|facts| facts.0)
     }
 
+    /// The architecture that this code is built for; `None` where OCI has no name for it.
+    pub const fn of_build() -> Option<Self> {
+        let little = cfg!(target_endian = "little");
+        Some(if cfg!(all(target_arch = "x86_64", target_pointer_width = "64")) {
+            Self::X86_64
+        } else if cfg!(target_arch = "x86") {
+            Self::X86
+        } else if cfg!(target_arch = "aarch64") && little {
+            Self::Aarch64
+        } else if cfg!(target_arch = "arm") && little {
+            Self::Arm
+        } else if cfg!(target_arch = "riscv64") {
+            Self::Riscv64
+        } else if cfg!(target_arch = "s390x") {
+            Self::S390x
+        } else if cfg!(target_arch = "powerpc64") {
+            if little { Self::Ppc64le } else { Self::Ppc64 }
+        } else if cfg!(target_arch = "loongarch64") {
+            Self::Loongarch64
+        } else {
+            return None;
+        })
+    }
+
     /// `SCMP_ARCH_*`.
     pub fn oci_name(self) -> &'static str {
         self.facts().1

@@ -5,12 +5,12 @@
 //! ([`super::generate`]), take their facts from here; how facts combine into an answer each of
 //! them says for itself, so that one checks the other.
 
-use super::action::{Action, ENOSYS};
+use super::action::{Action, ENOSYS, EPERM};
 use super::arch::{Arch, X32_BIT};
-use super::condition::Condition;
+use super::condition::{Condition, Operator};
 use super::error::{Error, Warning};
 use super::multiplexer::Multiplexer;
-use super::spec::{Entry, Index, Seccomp};
+use super::spec::{Entry, FilterFlags, Index, Seccomp};
 use super::syscall::Syscall;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -67,6 +67,35 @@ pub struct Restriction {
     /// Where the rule stands, for people.
     pub label: String,
 }
+
+impl Restriction {
+    /// What must hold while anything is mediated: the workload can neither install a listener of
+    /// its own, which would answer in the supervisor's place, nor stall the supervisor's reads of
+    /// its memory with userfaultfd(2) or with the device that makes the same descriptors.
+    pub fn while_mediated() -> Vec<Self> {
+        let mask = FilterFlags::NEW_LISTENER.bits().into();
+        let condition = |index, operator| Condition { index, operator };
+        let own_listener = vec![
+            condition(0, Operator::Equal(1)), // SECCOMP_SET_MODE_FILTER
+            condition(1, Operator::MaskedEqual { mask, value: mask }),
+        ];
+        let device = vec![condition(1, Operator::Equal(0xAA00))]; // USERFAULTFD_IOC_NEW
+        let rules = [
+            ("seccomp", own_listener, EBUSY, "one listener: the supervisor's"),
+            ("userfaultfd", Vec::new(), EPERM, "userfaultfd would stall the supervisor"),
+            ("ioctl", device, EPERM, "userfaultfd would stall the supervisor"),
+        ];
+        let restriction = |(name, conditions, errno, label): (&str, Vec<_>, u16, &str)| {
+            let syscall = Syscall::from_name(name)?;
+            let selects = Selects::These(vec![Match { syscall, conditions }]);
+            Some(Self { selects, answer: Answer::Errno(errno), label: label.to_owned() })
+        };
+        rules.into_iter().filter_map(restriction).collect()
+    }
+}
+
+/// What the kernel answers to a second listener.
+const EBUSY: u16 = 16;
 
 /// A call that the supervisor answers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

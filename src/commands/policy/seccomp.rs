@@ -86,8 +86,7 @@ pub fn run(args: &Seccomp) -> anyhow::Result<ExitCode> {
 }
 
 fn machine(args: &Seccomp) -> anyhow::Result<Host> {
-    let native = Arch::from_name(std::env::consts::ARCH)
-        .or_else(|| (std::env::consts::ARCH == "powerpc64").then_some(Arch::Ppc64le))
+    let native = Arch::of_build()
         .ok_or_else(|| anyhow!("{} is no architecture of OCI", std::env::consts::ARCH))?;
     let kernel = match args.kernel {
         Some(kernel) => kernel,
