@@ -120,9 +120,12 @@ const OPERATIONS: &[&str] = &[
     "process memory 99999999999",
 ];
 
+/// The rules of each list of a section.
+type Lists<'a> = Vec<(&'a str, Vec<&'a str>)>;
+
 /// A profile of these rules and settings, in this order.
 fn text(rules: &[usize], settings: &[usize]) -> String {
-    let mut sections: Vec<(&str, Vec<(&str, Vec<&str>)>)> = Vec::new();
+    let mut sections: Vec<(&str, Lists<'_>)> = Vec::new();
     for (section, list, rule) in rules.iter().map(|at| RULES[*at]) {
         if !sections.iter().any(|(name, _)| *name == section) {
             sections.push((section, Vec::new()));

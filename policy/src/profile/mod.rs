@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The profile language: from text to a [`Policy`].
 //!
-//! text → TOML tree with places → [`structure`](mod@self) checked against the
+//! text → TOML tree with places → structure checked against the
 //! [description](schema()) of the language → one typed file → all files of a
 //! profile resolved into one policy. Each stage reports *all* that it finds and
 //! goes on with the rest, so that one run shows every mistake of a profile and its

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What shapes the language is made of.
 //!
-//! A [`Shape`] says which TOML values may stand somewhere; [`super::language`]
+//! A [`Shape`] says which TOML values may stand somewhere; `language`
 //! describes the whole language with them. The description is the only one:
-//! [`super::structure`] checks a parsed text against it and [`super::schema`]
+//! `structure` checks a parsed text against it and `schema`
 //! prints it as JSON Schema, so that an editor and `brig policy check` accept the
 //! same structure. What a string *means* (a path, an address, a name) is not
 //! structure and is checked where it is lowered.
