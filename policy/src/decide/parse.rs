@@ -165,7 +165,7 @@ impl<'a> Part<'a> {
 }
 
 impl Operation {
-    /// Reads an operation as people write it; see the [module](self).
+    /// Reads an operation as people write it; see the module.
     ///
     /// # Errors
     /// The first error, with its place in `text`.

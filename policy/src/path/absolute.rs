@@ -28,7 +28,7 @@ pub enum PathError {
     /// It contains a NUL byte.
     #[error("a path must not contain a NUL byte")]
     Nul,
-    /// It is longer than [`MAX_PATH`].
+    /// It is longer than 4095 bytes (`PATH_MAX`).
     #[error("a path must not be longer than 4095 bytes")]
     TooLong,
 }

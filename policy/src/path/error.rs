@@ -67,13 +67,13 @@ pub enum PatternErrorKind {
     /// `}` without its `{`.
     #[error("`}}` has no opening `{{` (write `\\}}` for the character)")]
     UnopenedBrace,
-    /// Braces nested deeper than [`super::pattern::MAX_DEPTH`].
+    /// Braces nested deeper than 16 levels.
     #[error("braces are nested deeper than 16")]
     TooDeep,
     /// A backslash before something that needs none.
     #[error("`\\` must be followed by one of `*?[]{{}},\\` or by `x` and two hexadecimal digits")]
     BadEscape,
-    /// Longer than [`super::pattern::MAX_TEXT`].
+    /// Longer than 8192 bytes.
     #[error("a pattern must not be longer than 8192 bytes")]
     TooLong,
 }
