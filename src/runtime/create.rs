@@ -25,7 +25,7 @@ use super::process::Identity;
 use super::rootfs::Rootfs;
 use super::seal::{self, Strength};
 use super::state::{OCI_VERSION, Record, START_SOCKET, SUPERVISOR_SOCKET, StateDir};
-use super::{Context, agent, prepare, process};
+use super::{Context, agent, prepare, process, unprivileged};
 use crate::supervisor::{self, Spawned};
 use crate::sys;
 
@@ -190,6 +190,7 @@ fn create_in(
     directory.save_plan(&plan)?;
     unwind.cgroup = Some(location.clone());
 
+    unprivileged::enter(&location, &spec)?;
     let mut rewritten = rewrite(&spec, &bundle.path, &location, &plan)?;
     prepare::add(&mut rewritten.spec, &rootfs, &copy_up, &propagation)?;
     if options.keyring == Keyring::New {
