@@ -48,6 +48,9 @@ pub struct Global {
     /// Accepted as runc has it; brig finds out by itself what the caller may do
     #[arg(long, value_name = "BOOL", default_value = "auto", hide = true)]
     pub rootless: String,
+    /// Give a variable of the profile a value
+    #[arg(long, global = true, value_name = "NAME=VALUE", value_parser = crate::profiles::assignment)]
+    pub set: Vec<(String, String)>,
     /// Have a supervisor continue this system call, to test the supervisor's seat
     #[arg(long, value_name = "SYSCALL", hide = true)]
     pub testing_continue: Vec<String>,
@@ -88,6 +91,8 @@ pub enum Command {
     Features(liboci_cli::Features),
     /// Save a container with criu
     Checkpoint(Checkpoint),
+    /// Check, show, explain, test and compare profiles; read seccomp rules
+    Policy(crate::commands::policy::Policy),
     /// Steps between the mounts and the change of root; for brig itself
     #[command(name = crate::runtime::prepare::COMMAND, hide = true)]
     InternalPrepare {

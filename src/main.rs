@@ -4,6 +4,7 @@
 mod cli;
 mod commands;
 mod logging;
+mod profiles;
 mod runtime;
 mod supervisor;
 mod sys;
@@ -22,6 +23,11 @@ fn main() -> ExitCode {
     // what is not needed must not reach hooks either; a caller's descriptors least of all
     if let Err(error) = sys::descriptors::close_on_exec_from(3) {
         eprintln!("brig: close_range: {error}");
+        return ExitCode::FAILURE;
+    }
+    // a caller that ignores it would have the kernel reap brig's children before brig does
+    if let Err(error) = sys::signal::set_default(libc::SIGCHLD) {
+        eprintln!("brig: rt_sigaction: {error}");
         return ExitCode::FAILURE;
     }
     let arguments = cli::Cli::parse();

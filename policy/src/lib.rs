@@ -8,5 +8,13 @@
 
 #![forbid(unsafe_code)]
 
+pub mod decide;
+pub mod diagnostics;
+pub mod diff;
+pub mod explain;
+pub mod net;
+pub mod path;
+pub mod policy;
+pub mod profile;
 pub mod seccomp;
 pub mod spec;

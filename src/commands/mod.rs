@@ -10,6 +10,7 @@ mod features;
 mod kill;
 mod list;
 mod pause;
+pub mod policy;
 mod ps;
 mod run;
 mod spec;
@@ -27,7 +28,7 @@ use crate::cli::{Cli, Command, Global};
 use crate::logging;
 use crate::runtime::cgroup::{ManagerKind, in_user_namespace};
 use crate::runtime::seal::{self, Strength};
-use crate::runtime::{Context, prepare};
+use crate::runtime::{Context, launcher, prepare};
 
 /// A command that failed.
 #[derive(Debug)]
@@ -52,13 +53,17 @@ impl From<anyhow::Error> for Failure {
 pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
     let Cli { global, command } = cli;
     let level = if global.debug { LevelFilter::DEBUG } else { global.log_level };
+    let preserved = preserved(&command);
+    // before anything of brig's own takes a number that the caller was to fill
+    let checked = launcher::check_preserved(preserved);
     logging::init(global.log.as_deref(), global.log_format, level)?;
+    checked?;
     if let Command::InternalPrepare { steps } = &command {
         prepare::run(steps)?;
         return Ok(ExitCode::SUCCESS);
     }
     if matches!(command, Command::Create(_) | Command::Run(_) | Command::Exec(_)) {
-        seal::ensure(Strength::ReadOnlyMount)?;
+        seal::ensure(Strength::ReadOnlyMount, preserved)?;
         rustix::thread::set_name(c"brig").context("prctl(PR_SET_NAME)")?;
     }
     let context = context(&global)?;
@@ -82,7 +87,18 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Spec(args) => Ok(spec::run(&args)?),
         Command::Features(_) => Ok(features::run()?),
         Command::Checkpoint(args) => Ok(checkpoint::run(&context, &args)?),
+        Command::Policy(args) => Ok(policy::run(args, &global.set.into_iter().collect())?),
         Command::InternalPrepare { .. } => Ok(ExitCode::SUCCESS),
+    }
+}
+
+/// How many descriptors from 3 on are inherited.
+fn preserved(command: &Command) -> i32 {
+    match command {
+        Command::Create(args) => args.preserve_fds,
+        Command::Run(args) => args.preserve_fds,
+        Command::Exec(args) => args.preserve_fds,
+        _ => 0,
     }
 }
 

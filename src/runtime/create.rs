@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{Read, Write};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow, bail};
@@ -137,9 +137,8 @@ pub fn create(
 ) -> anyhow::Result<Created> {
     spec::validate_id(&options.id)?;
     check_terminal(&bundle, &terminal)?;
-    launcher::check_preserved(options.preserve_fds)?;
     if needs_sealed_copy(&bundle.loaded.spec) {
-        seal::ensure(Strength::SealedCopy)?;
+        seal::ensure(Strength::SealedCopy, options.preserve_fds)?;
     }
     let written = bundle.loaded.seccomp.as_ref();
     let plan = plan::make(written, &context.mediated_for_testing)?;
@@ -205,7 +204,11 @@ fn create_in(
     let prepared = Prepared {
         launch: rewritten.launch,
         plan,
-        role: Role::First { start: start_socket(&directory)?, commit: commit_read },
+        role: Role::First {
+            start: start_socket(&directory)?,
+            commit: commit_read,
+            commit_write: commit_write.as_raw_fd(),
+        },
         listener,
         host_proc: open_host_proc().context("open /proc")?,
         preserve_fds: options.preserve_fds,

@@ -99,10 +99,9 @@ pub fn exec(
     process: Process,
     terminal: Terminal,
 ) -> anyhow::Result<Identity> {
-    launcher::check_preserved(options.preserve_fds)?;
     let record = directory.load()?;
     check_status(&record, directory, options)?;
-    seal::ensure(strength(&spec))?;
+    seal::ensure(strength(&spec), options.preserve_fds)?;
     let plan = directory.load_plan()?;
     let init = record.init.ok_or_else(|| anyhow!("container {:?} has no process", record.id))?;
     let added = added_spec(spec, process, &record, init.pid)?;

@@ -16,7 +16,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
@@ -64,6 +64,8 @@ pub enum Role {
         start: OwnedFd,
         /// Carries one byte when create has recorded the container; ends without if it died.
         commit: OwnedFd,
+        /// The number of its writing end, which create alone must hold.
+        commit_write: RawFd,
     },
     /// One that `exec` adds.
     Added {
@@ -135,7 +137,7 @@ impl Executor {
     fn check(&self) -> Result<(), String> {
         let Prepared { launch, host_proc, .. } = &*self.prepared;
         let host_pid = host_pid(host_proc).map_err(|error| format!("own pid: {error}"))?;
-        enter_cwd(launch)?;
+        verify_inside()?;
         let path = executable::find(&launch.args[0], &launch.env)?;
         let env = home::complete(&launch.env, launch.uid);
         if let Some(size) = launch.terminal {
@@ -146,7 +148,10 @@ impl Executor {
         {
             supervisor::introduce(socket.as_fd(), host_proc.as_fd())?;
         }
-        if let Role::First { commit, .. } = &self.prepared.role {
+        if let Role::First { commit, commit_write, .. } = &self.prepared.role {
+            // this process's copy of create's end would keep the end of create from being seen
+            sys::descriptors::close_between(*commit_write, *commit_write)
+                .map_err(|error| format!("close: {error}"))?;
             end_unless_committed(commit).map_err(|error| format!("watch create: {error}"))?;
         }
         // libcontainer calls validate once
@@ -291,14 +296,6 @@ fn set_no_new_privs(launch: &Launch) -> Result<(), String> {
         Ok(false) => Err("no_new_privs has no effect".to_owned()),
         Err(error) => Err(format!("no_new_privs: {error}")),
     }
-}
-
-/// The working directory may lie in a mount and be missing there: made as the workload, then.
-fn enter_cwd(launch: &Launch) -> Result<(), String> {
-    rustix::process::chdir(&launch.cwd).map_err(|error| {
-        format!("chdir to process.cwd {:?}: {}", launch.cwd, describe(&error.into()))
-    })?;
-    verify_inside()
 }
 
 /// A directory that cannot be reached from the root is outside: getcwd(2) says "(unreachable)".

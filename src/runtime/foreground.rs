@@ -15,7 +15,7 @@ use rustix::process::{Pid, WaitOptions, WaitStatus, waitpid};
 
 use super::console::{self, RawTerminal};
 use super::process::Identity;
-use crate::sys::signal::{self, Mask};
+use crate::sys::signal;
 
 /// Signals that brig forwards: blocked, with a descriptor to read them from.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ impl Signals {
     ///
     /// The kernel's.
     pub fn block() -> anyhow::Result<Self> {
-        signal::set_mask(Mask::All).context("block signals")?;
+        signal::block_all().context("block signals")?;
         Ok(Signals { descriptor: signal::descriptor().context("signalfd")? })
     }
 }

@@ -90,7 +90,9 @@ pub fn start(start: Start, executor: Executor) -> anyhow::Result<(i32, bool)> {
         Err(error) => {
             let text = readable(&chain(&error));
             Err(match causes.first() {
-                Some(cause) if !text.contains(&cause) => anyhow!("{text}: {cause}"),
+                Some(cause) if !text.contains(&cause) && !cause.contains(&text) => {
+                    anyhow!("{text}: {cause}")
+                }
                 _ => anyhow!(text),
             })
         }

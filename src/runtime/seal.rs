@@ -33,12 +33,13 @@ pub enum Strength {
 }
 
 /// Executes brig again from a protected file, unless it already runs from one that is strong
-/// enough. Returns where nothing had to be done.
+/// enough. Returns where nothing had to be done. The descriptors from 3 on that the workload is to
+/// inherit come along.
 ///
 /// # Errors
 ///
 /// No protection could be had: nothing has been started then.
-pub fn ensure(strength: Strength) -> anyhow::Result<()> {
+pub fn ensure(strength: Strength, preserve_fds: i32) -> anyhow::Result<()> {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC;
     let exe = open("/proc/self/exe", flags, Mode::empty()).context("open /proc/self/exe")?;
     if current(&exe)? >= Some(strength) {
@@ -46,7 +47,7 @@ pub fn ensure(strength: Strength) -> anyhow::Result<()> {
     }
     if strength == Strength::ReadOnlyMount {
         if let Some(view) = read_only_clone(&exe) {
-            return execute(&view);
+            return execute(&view, preserve_fds);
         }
         let writable = accessat(CWD, "/proc/self/exe", Access::WRITE_OK, AtFlags::EACCESS);
         // ETXTBSY is not what access(2) says of a running program: the answer is about permission
@@ -54,7 +55,8 @@ pub fn ensure(strength: Strength) -> anyhow::Result<()> {
             return Ok(());
         }
     }
-    execute(&sealed_copy(exe).context("copy brig's executable into memory")?)
+    let copy = sealed_copy(exe).context("copy brig's executable into memory")?;
+    execute(&copy, preserve_fds)
 }
 
 /// The protection of the file that is running now.
@@ -89,7 +91,7 @@ fn sealed_copy(exe: OwnedFd) -> io::Result<OwnedFd> {
     Ok(copy.into())
 }
 
-fn execute(file: &OwnedFd) -> anyhow::Result<()> {
+fn execute(file: &OwnedFd, preserve_fds: i32) -> anyhow::Result<()> {
     let argv = StringArray::new(std::env::args_os().map(|one| one.as_bytes().to_vec()))
         .context("arguments")?;
     let environment = std::env::vars_os().map(|(name, value)| {
@@ -99,6 +101,10 @@ fn execute(file: &OwnedFd) -> anyhow::Result<()> {
         one
     });
     let envp = StringArray::new(environment).context("environment")?;
+    for fd in 3..3 + preserve_fds {
+        crate::sys::descriptors::keep_over_exec(fd)
+            .with_context(|| format!("--preserve-fds: descriptor {fd}"))?;
+    }
     let error = fexecve(file.as_fd(), &argv, &envp);
     Err(error).with_context(|| format!("execveat({}, \"\", AT_EMPTY_PATH)", file.as_raw_fd()))
 }

@@ -235,12 +235,16 @@ impl StateDir {
     ///
     /// The disk's; a directory that is not there is none.
     pub fn remove(&self) -> anyhow::Result<()> {
-        match fs::remove_dir_all(&self.path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(error).with_context(|| format!("remove {}", self.path.display()))
-            }
-            _ => Ok(()),
-        }
+        // under a name that no container can have, so that nobody puts anything into it meanwhile
+        let mut name = self.path.clone().into_os_string();
+        name.push(format!("~{}", std::process::id()));
+        let gone = |error: &std::io::Error| error.kind() == std::io::ErrorKind::NotFound;
+        let removed = match fs::rename(&self.path, &name) {
+            Err(error) if gone(&error) => return Ok(()),
+            Err(error) => Err(error),
+            Ok(()) => fs::remove_dir_all(&name),
+        };
+        removed.with_context(|| format!("remove {}", self.path.display()))
     }
 
     fn read_json<T: DeserializeOwned>(&self, name: &str) -> anyhow::Result<T> {
@@ -307,7 +311,11 @@ pub fn list(root: &Path) -> anyhow::Result<Vec<(StateDir, Record)>> {
     };
     let mut found = Vec::new();
     for entry in entries {
-        let directory = StateDir { path: entry?.path() };
+        let entry = entry?;
+        if !entry.file_name().to_str().is_some_and(|name| validate_id(name).is_ok()) {
+            continue;
+        }
+        let directory = StateDir { path: entry.path() };
         if let Ok(record) = directory.load() {
             found.push((directory, record));
         }

@@ -111,7 +111,7 @@ fn live(ends: Ends, continued: &[i32]) -> anyhow::Result<()> {
     rustix::thread::set_name(c"brig-supervisor").context("prctl(PR_SET_NAME)")?;
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
         .context("prctl(PR_SET_DUMPABLE, 0)")?;
-    signal::set_mask(signal::Mask::None).context("signal mask")?;
+    signal::unblock_all().context("signal mask")?;
     let Some(namespaces) = receive_namespaces(&ends.control)? else { return Ok(()) };
     let placed = join(&namespaces).and_then(|()| confine::apply());
     drop(namespaces);

@@ -4,37 +4,59 @@
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
+/// The kernel's number of signals, and the size of its masks in bytes.
+const SIGNALS: i32 = 64;
+const MASK_SIZE: usize = 8;
+
 /// Resets every signal's disposition to the default and unblocks all: what a program expects to
 /// find after execve(2), which resets handlers but keeps what is ignored and what is blocked.
+///
+/// By the system calls themselves: the C library keeps 32 and 33 for itself, so that its functions
+/// would leave them as the caller had them.
 pub fn reset() -> io::Result<()> {
-    for number in 1..=libc::SIGRTMAX() {
-        // SIGKILL and SIGSTOP cannot be changed; glibc keeps 32 and 33 for itself and refuses them
-        if matches!(number, libc::SIGKILL | libc::SIGSTOP | 32 | 33) {
-            continue;
-        }
-        // SAFETY: SIG_DFL installs no code of ours.
-        if unsafe { libc::signal(number, libc::SIG_DFL) } == libc::SIG_ERR {
-            return Err(io::Error::last_os_error());
-        }
+    for number in (1..=SIGNALS).filter(|one| !matches!(*one, libc::SIGKILL | libc::SIGSTOP)) {
+        set_default(number)?;
     }
-    set_mask(Mask::None)
+    unblock_all()
 }
 
-/// Which signals are blocked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mask {
-    /// None.
-    None,
-    /// All that can be.
-    All,
-}
-
-/// `sigprocmask(SIG_SETMASK, …)` of the calling thread.
-pub fn set_mask(mask: Mask) -> io::Result<()> {
-    let set = match mask {
-        Mask::None => empty(),
-        Mask::All => full(),
+/// `rt_sigprocmask(SIG_SETMASK, {}, NULL)` of the calling thread.
+pub fn unblock_all() -> io::Result<()> {
+    let none = 0_u64;
+    // SAFETY: `none` is a mask of the size given; the old mask is not asked for.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_rt_sigprocmask,
+            libc::SIG_SETMASK,
+            &raw const none,
+            std::ptr::null_mut::<u64>(),
+            MASK_SIZE,
+        )
     };
+    super::check(result).map(drop)
+}
+
+/// `rt_sigaction(number, { SIG_DFL }, NULL)`
+pub fn set_default(number: i32) -> io::Result<()> {
+    // SIG_DFL, no flags, no restorer, an empty mask: zero wherever the fields are
+    let action = [0_u64; 4];
+    // SAFETY: as large as the kernel's struct sigaction on every architecture of 64 bits; SIG_DFL
+    // installs no code of ours; the old action is not asked for.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_rt_sigaction,
+            number,
+            action.as_ptr(),
+            std::ptr::null_mut::<u64>(),
+            MASK_SIZE,
+        )
+    };
+    super::check(result).map(drop)
+}
+
+/// Blocks all signals that can be in the calling thread.
+pub fn block_all() -> io::Result<()> {
+    let set = full();
     // SAFETY: the set is initialised and borrowed for the call; the old mask is not asked for.
     let result =
         unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const set, std::ptr::null_mut()) };
@@ -85,15 +107,6 @@ fn full() -> libc::sigset_t {
     unsafe {
         let mut set = std::mem::zeroed();
         libc::sigfillset(&raw mut set);
-        set
-    }
-}
-
-fn empty() -> libc::sigset_t {
-    // SAFETY: sigemptyset initialises the set that it is given.
-    unsafe {
-        let mut set = std::mem::zeroed();
-        libc::sigemptyset(&raw mut set);
         set
     }
 }

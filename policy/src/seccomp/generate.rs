@@ -119,7 +119,7 @@ impl Generator<'_, '_> {
     }
 
     fn number(&mut self, arch: Arch, nr: u32) -> NodeId {
-        let names = self.rules.calls(arch, nr);
+        let names = self.rules.calls(arch, nr).iter().map(|(_, call)| *call).collect();
         let mut subject = Subject { arch, nr, names, inner: None };
         let mut node = self.subject(&subject);
         let Some(multiplexer) = self.rules.multiplexer(arch, nr) else { return node };

@@ -95,7 +95,7 @@ struct Call<'r, 'a> {
     rules: &'r Rules<'a>,
     arch: Arch,
     nr: u32,
-    names: Vec<Syscall>,
+    names: &'r [(u32, Syscall)],
     inner: Option<Syscall>,
     args: &'r [u64; 6],
 }
@@ -118,10 +118,14 @@ impl<'r, 'a> Call<'r, 'a> {
 
     /// Where `clone` is restricted, an allowed `clone3` would be a way round.
     fn hide_clone3(&self, restricted: bool, verdict: &mut Verdict) {
-        let clone3 = self.names.iter().any(|call| call.name() == "clone3");
+        let clone3 = self.names.iter().any(|(_, call)| call.name() == "clone3");
         if clone3 && restricted && verdict.action.permits() {
             *verdict = Verdict { action: Action::Errno(ENOSYS), reason: Reason::HiddenFlags };
         }
+    }
+
+    fn is(&self, call: Syscall) -> bool {
+        self.names.iter().any(|(_, name)| *name == call)
     }
 
     fn holds(&self, call: Syscall, condition: &Condition) -> bool {
@@ -132,7 +136,7 @@ impl<'r, 'a> Call<'r, 'a> {
 
     fn specification(&self) -> Verdict {
         let direct =
-            self.names.iter().any(|call| self.rules.is_named(*call)).then(|| self.entries());
+            self.names.iter().any(|(_, call)| self.rules.is_named(*call)).then(|| self.entries());
         let inner = self.inner.and_then(|call| {
             let action = self.rules.blind(call)?;
             Some(Verdict { action, reason: Reason::Multiplexed(call) })
@@ -154,7 +158,7 @@ impl<'r, 'a> Call<'r, 'a> {
     /// The strictest entry that matches, or the default.
     fn entries(&self) -> Verdict {
         let mut found: Option<Verdict> = None;
-        for call in &self.names {
+        for (_, call) in self.names {
             for (position, entry) in self.rules.entries(*call) {
                 let mut conditions = entry.conditions.iter();
                 let matches = if self.rules.any_suffices(entry) {
@@ -189,14 +193,14 @@ impl<'r, 'a> Call<'r, 'a> {
 
     fn matched(&self, matches: &[Match]) -> bool {
         matches.iter().any(|found| {
-            self.names.contains(&found.syscall)
+            self.is(found.syscall)
                 && found.conditions.iter().all(|condition| self.holds(found.syscall, condition))
         })
     }
 
     fn is_allowed(&self, list: &[Match]) -> bool {
         let of_inner = || list.iter().filter(|found| Some(found.syscall) == self.inner);
-        let names_me = list.iter().any(|found| self.names.contains(&found.syscall));
+        let names_me = list.iter().any(|found| self.is(found.syscall));
         if of_inner().next().is_some() {
             of_inner().any(|found| found.conditions.is_empty()) && (!names_me || self.matched(list))
         } else {
@@ -220,7 +224,7 @@ impl<'r, 'a> Call<'r, 'a> {
                 *verdict = Verdict { action: Action::Errno(ENOSYS), reason };
                 return;
             }
-            let mine = self.names.contains(&mediated.syscall);
+            let mine = self.is(mediated.syscall);
             if mine && mediated.conditions.iter().all(|c| self.holds(mediated.syscall, c)) {
                 *verdict = Verdict { action: undecided, reason };
             }

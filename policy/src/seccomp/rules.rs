@@ -226,12 +226,12 @@ impl<'a> Rules<'a> {
         self.numbers.get(&arch).map_or(&[], Vec::as_slice)
     }
 
-    /// The names of a number.
-    pub(super) fn calls(&self, arch: Arch, nr: u32) -> Vec<Syscall> {
+    /// The names of a number, each with the number.
+    pub(super) fn calls(&self, arch: Arch, nr: u32) -> &[(u32, Syscall)] {
         let numbers = self.numbers(arch);
         let start = numbers.partition_point(|(number, _)| *number < nr);
-        let named = numbers[start..].iter().take_while(|(number, _)| *number == nr);
-        named.map(|(_, call)| *call).collect()
+        let named = numbers[start..].iter().take_while(|(number, _)| *number == nr).count();
+        &numbers[start..start + named]
     }
 
     /// Entries that name `call`, in the order of the specification, with their positions.
@@ -413,7 +413,7 @@ impl<'a> Rules<'a> {
 
     /// The multiplexer that `nr` is on `arch`.
     pub(super) fn multiplexer(&self, arch: Arch, nr: u32) -> Option<Multiplexer> {
-        self.calls(arch, nr).into_iter().find_map(Multiplexer::of)
+        self.calls(arch, nr).iter().find_map(|(_, call)| Multiplexer::of(*call))
     }
 }
 

@@ -15,7 +15,7 @@ use super::program::Program;
 use super::reference::{SeccompData, verdict};
 use super::rules::{Rules, Selects};
 use super::syscall::Syscall;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// Combinations of edges are tried exhaustively up to this many a call.
 const MAX_COMBINATIONS: usize = 512;
@@ -49,8 +49,8 @@ pub fn for_each_probe<E>(
         let mut about: Vec<&[Condition]> = Vec::new();
         let mut codes: Vec<Condition> = Vec::new();
         for arch in rules.listed.iter().filter(|arch| arch.token() == token) {
-            for call in rules.calls(*arch, nr) {
-                about.extend(conditions.get(&call).into_iter().flatten().copied());
+            for (_, call) in rules.calls(*arch, nr) {
+                about.extend(conditions.get(call).into_iter().flatten().copied());
             }
             codes.extend(rules.multiplexer(*arch, nr).iter().flat_map(|m| m.all().map(|(c, _)| c)));
         }
@@ -70,9 +70,9 @@ fn disagreement(data: &SeccompData, expected: Action, got: Action) -> Error {
 }
 
 /// Numbers worth trying, with each token that this kernel can report and one that it cannot.
-fn calls(rules: &Rules<'_>) -> BTreeSet<(u32, u32)> {
+fn calls(rules: &Rules<'_>) -> Vec<(u32, u32)> {
     let native = rules.input.native;
-    let mut calls = BTreeSet::new();
+    let mut calls = Vec::new();
     for arch in native.reachable() {
         let edges =
             [0, 1, X32_BIT - 1, X32_BIT, i32::MAX.cast_unsigned(), 1 << 31, u32::MAX - 1, u32::MAX];
@@ -88,6 +88,8 @@ fn calls(rules: &Rules<'_>) -> BTreeSet<(u32, u32)> {
     let foreign = Arch::all().map(Arch::token).chain([0, u32::MAX]);
     let foreign = foreign.filter(|token| native.reachable().iter().all(|a| a.token() != *token));
     calls.extend(foreign.flat_map(|token| [(token, 0), (token, 59), (token, u32::MAX)]));
+    calls.sort_unstable();
+    calls.dedup();
     calls
 }
 
@@ -114,10 +116,11 @@ fn by_call<'r>(rules: &Rules<'r>) -> BTreeMap<Syscall, Vec<&'r [Condition]>> {
 
 /// Arguments at the edges of these rules' comparisons.
 fn vectors(rules: &[&[Condition]]) -> Vec<[u64; 6]> {
-    let mut vectors = vec![[0; 6], [u64::MAX; 6], [1 << 32; 6]];
+    let mut vectors = vec![[0; 6], [u64::MAX; 6]];
     if rules.is_empty() {
         return vectors;
     }
+    vectors.push([1 << 32; 6]);
     let mut edges: [Vec<u64>; 6] = Default::default();
     for condition in rules.iter().copied().flatten() {
         edges[usize::from(condition.index)].extend(condition.operator.edges());

@@ -7,7 +7,9 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use oci_spec::runtime::{LinuxNamespaceType, LinuxSchedulerPolicy, Mount, Process, Spec, User};
+use oci_spec::runtime::{
+    Linux, LinuxNamespaceType, LinuxSchedulerPolicy, Mount, Process, Spec, User,
+};
 
 use super::{FieldError, SpecErrors};
 
@@ -54,6 +56,8 @@ pub fn validate(spec: &Spec) -> Result<(), SpecErrors> {
     check_namespaces(spec, &mut errors);
     check_hostname(spec, &mut errors);
     check_paths(spec, &mut errors);
+    check_sysctls(spec, &mut errors);
+    check_devices(spec, &mut errors);
     check_hooks(spec, &mut errors);
     if errors.is_empty() { Ok(()) } else { Err(SpecErrors(errors)) }
 }
@@ -293,9 +297,23 @@ fn check_namespaces(spec: &Spec, errors: &mut Vec<FieldError>) {
             new_user = true;
         }
     }
+    check_mount_namespace(linux, errors);
     check_mappings(spec, new_user, errors);
     if linux.time_offsets().as_ref().is_some_and(|offsets| !offsets.is_empty()) {
         errors.push(FieldError::new("linux.timeOffsets", "time namespaces are not supported"));
+    }
+}
+
+/// The mounts of a container are made in a mount namespace of its own, or they would be the host's.
+fn check_mount_namespace(linux: &Linux, errors: &mut Vec<FieldError>) {
+    let mut namespaces = linux.namespaces().iter().flatten();
+    match namespaces.find(|one| one.typ() == LinuxNamespaceType::Mount) {
+        None => errors.push(FieldError::new("linux.namespaces", "has no mount namespace")),
+        Some(namespace) if namespace.path().is_some() => errors.push(FieldError::new(
+            "linux.namespaces",
+            "joining a mount namespace by path is not supported: the container needs its own",
+        )),
+        Some(_) => {}
     }
 }
 
@@ -366,6 +384,63 @@ fn check_cgroups_path(path: &Path, errors: &mut Vec<FieldError>) {
     if path.components().any(|part| part.as_os_str() == "..") {
         let message = format!("{:?} has a \"..\" component", path.display().to_string());
         errors.push(FieldError::new("linux.cgroupsPath", message));
+    }
+}
+
+/// System V message queues, semaphores and shared memory: ipc_namespaces(7).
+const IPC_SYSCTLS: [&str; 8] = [
+    "kernel.msgmax",
+    "kernel.msgmnb",
+    "kernel.msgmni",
+    "kernel.sem",
+    "kernel.shmall",
+    "kernel.shmmax",
+    "kernel.shmmni",
+    "kernel.shm_rmid_forced",
+];
+
+/// A parameter that no namespace of the container's own has is the host's: never changed.
+fn check_sysctls(spec: &Spec, errors: &mut Vec<FieldError>) {
+    let Some(linux) = spec.linux() else { return };
+    let has = |kind: LinuxNamespaceType| {
+        linux.namespaces().iter().flatten().any(|namespace| namespace.typ() == kind)
+    };
+    let mut names: Vec<&String> = linux.sysctl().iter().flatten().map(|(name, _)| name).collect();
+    names.sort();
+    for name in names {
+        let dotted = name.replace('/', ".");
+        let (kind, needed) =
+            if IPC_SYSCTLS.contains(&dotted.as_str()) || dotted.starts_with("fs.mqueue.") {
+                ("IPC", has(LinuxNamespaceType::Ipc))
+            } else if dotted.starts_with("net.") {
+                ("network", has(LinuxNamespaceType::Network))
+            } else if dotted == "kernel.domainname" {
+                ("UTS", has(LinuxNamespaceType::Uts))
+            } else {
+                let message = "is not a parameter of a namespace: it would change the host";
+                errors.push(FieldError::new(format!("linux.sysctl[{name:?}]"), message));
+                continue;
+            };
+        if dotted.contains("..") || dotted.contains('\0') {
+            errors.push(FieldError::new(format!("linux.sysctl[{name:?}]"), "is no parameter"));
+        } else if !needed {
+            let message = format!("needs a {kind} namespace: it would change the host");
+            errors.push(FieldError::new(format!("linux.sysctl[{name:?}]"), message));
+        }
+    }
+}
+
+fn check_devices(spec: &Spec, errors: &mut Vec<FieldError>) {
+    let devices = spec.linux().as_ref().and_then(|linux| linux.devices().as_ref());
+    for (index, device) in devices.into_iter().flatten().enumerate() {
+        let field = format!("linux.devices[{index}].path");
+        let path = device.path();
+        let text = path.to_string_lossy();
+        check_nul(&field, &text, errors);
+        if !path.is_absolute() || path.components().any(|part| part.as_os_str() == "..") {
+            let message = format!("{text:?} is not an absolute path without \"..\"");
+            errors.push(FieldError::new(field, message));
+        }
     }
 }
 

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Decisions: what a policy says about an operation.
+//!
+//! This is the reference meaning of the profile language, against which every mechanism that
+//! enforces a policy is tested. `DESIGN.md` section 4 is what it implements, and the rule that all
+//! of it rests on is: "a list of grants that is absent restricts nothing; a list that is present
+//! allows only what it names (an empty one: nothing); a deny wins over every grant, wherever either
+//! comes from. Order never matters." Each module quotes the sentences that it is about.
+//!
+//! Guarantees: [`Decider::decide`] is a function of the rules as a set. Not only the verdict but
+//! the rule that is cited is the same however rules were ordered, and in whichever file of equal
+//! name they stood. Its time depends on the operation, not on the number of rules.
+//!
+//! What it does not know: what exists, what a path resolves to, what a process already has open,
+//! and what the container's own configuration forbids besides.
+
+mod decision;
+mod entries;
+mod files;
+mod layer;
+mod moves;
+mod network;
+mod operation;
+mod parse;
+mod process;
+mod syscalls;
+
+use std::sync::Arc;
+
+pub use decision::{Basis, Decision, List, Rule, Verdict};
+pub use operation::{
+    Endpoint, FileKind, FileOperation, NetworkAction, NetworkOperation, Operation,
+    ProcessOperation, RenameTarget, SyscallOperation, Transport,
+};
+pub use parse::{OperationError, OperationErrorKind};
+
+use crate::policy::{Mode, Policy};
+pub(crate) use layer::LayerIndex;
+
+/// A policy, prepared for decisions.
+#[derive(Debug)]
+pub struct Decider {
+    policy: Arc<Policy>,
+    /// One for each of [`Policy::layers`], in order.
+    layers: Vec<LayerIndex>,
+}
+
+/// The decision about one operation. To decide about many, keep a [`Decider`].
+#[must_use]
+pub fn decide(policy: &Policy, operation: &Operation) -> Decision {
+    Decider::new(Arc::new(policy.clone())).decide(operation)
+}
+
+impl Decider {
+    /// Prepares a policy: in the order of its rules and their length.
+    #[must_use]
+    pub fn new(policy: Arc<Policy>) -> Self {
+        let layers = policy.layers().map(LayerIndex::new).collect();
+        Self { policy, layers }
+    }
+
+    /// The policy that it was made from.
+    #[must_use]
+    pub fn policy(&self) -> &Arc<Policy> {
+        &self.policy
+    }
+
+    /// The layers' indexes, each with its policy.
+    pub(crate) fn indexes(&self) -> impl Iterator<Item = (&Policy, &LayerIndex)> {
+        self.policy.layers().zip(&self.layers)
+    }
+
+    /// The decision about an operation: every layer (the policy, and what it requires) must allow
+    /// it. Of several that deny, one that enforces is reported, and of those the first.
+    #[must_use]
+    pub fn decide(&self, operation: &Operation) -> Decision {
+        let mut allowed = None;
+        let mut logged = None;
+        for (policy, layer) in self.indexes() {
+            let mut decision = layer.decide(policy, operation);
+            if decision.allows() {
+                allowed = allowed.or(Some(decision));
+                continue;
+            }
+            decision.mode = policy.audit.mode.as_ref().map_or(Mode::Enforce, |mode| mode.value);
+            match decision.mode {
+                Mode::Enforce => return decision,
+                Mode::Audit => logged = logged.or(Some(decision)),
+            }
+        }
+        logged.or(allowed).unwrap_or_else(Decision::unrestricted)
+    }
+}

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `brig policy explain FILE OPERATION…`
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use brig_policy::decide::{Operation, decide};
+use brig_policy::diagnostics::nearest;
+use brig_policy::explain::explain;
+
+use super::{Profile, resolved};
+use crate::profiles::Overrides;
+
+/// What the caller gave is not a profile or not an operation.
+const WRONG: u8 = 2;
+
+#[derive(Debug, clap::Args)]
+pub struct Explain {
+    #[command(flatten)]
+    profile: Profile,
+    /// For example: read /etc/shadow, connect tcp 192.0.2.1:443, syscall mount
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    operation: Vec<String>,
+}
+
+pub fn run(command: &Explain, overrides: &Overrides) -> io::Result<ExitCode> {
+    let text = command.operation.join(" ");
+    let operation = match Operation::parse(&text) {
+        Ok(operation) => operation,
+        Err(error) => {
+            let wrong = text.get(error.offset..error.offset + error.len).unwrap_or("");
+            let near = nearest(wrong, error.kind.candidates().iter().copied());
+            let hint = near.map_or(String::new(), |near| format!("; did you mean \"{near}\"?"));
+            writeln!(io::stderr(), "brig: malformed operation \"{text}\": {error}{hint}")?;
+            return Ok(ExitCode::from(WRONG));
+        }
+    };
+    let Some(resolved) = resolved(&command.profile.file, overrides)? else {
+        return Ok(ExitCode::from(WRONG));
+    };
+    let decision = decide(&resolved.policy, &operation);
+    writeln!(io::stdout(), "{}", explain(&operation, &decision))?;
+    Ok(if decision.allows() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+//! brig against a real kernel, as root.
+//!
+//! Each test has a directory, a `--root` and a tag of its own, and is followed by a search for what it
+//! left behind. They are made for cargo-nextest, which gives every test its own process: the process is
+//! a subreaper, so that whatever brig leaves running becomes its child and is found.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[allow(dead_code, unused_imports)]
+mod harness;
+mod lifecycle;
+mod seccomp;
+mod workload;
