@@ -201,7 +201,10 @@ fn create_in(
     let state = container_state(&record);
     let (commit_read, commit_write) = pipe_with(PipeFlags::CLOEXEC).context("pipe")?;
     let (listener, supervisor) = listener_end(&plan, &directory, &record)?;
+    let (gate, gate_write) = launcher::gate()?;
     let prepared = Prepared {
+        runtime: launcher::own_pidfd()?,
+        gate,
         launch: rewritten.launch,
         plan,
         role: Role::First {
@@ -215,6 +218,7 @@ fn create_in(
         state: state.clone(),
     };
     let start = Start {
+        gate: gate_write,
         kind: ContainerType::InitContainer,
         spec: rewritten.spec,
         rootfs: rootfs.path,

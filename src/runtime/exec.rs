@@ -136,7 +136,10 @@ pub fn exec(
         cgroup.cgroup_path.push(sub_cgroup(below)?);
     }
     let notify_socket = directory.file(&format!("exec-{}.sock", std::process::id()));
+    let (gate, gate_write) = launcher::gate()?;
     let prepared = Prepared {
+        runtime: launcher::own_pidfd()?,
+        gate,
         launch: rewritten.launch,
         plan,
         role: Role::Added { report: theirs },
@@ -150,6 +153,7 @@ pub fn exec(
         landlord_init_pid: None,
     };
     let start = Start {
+        gate: gate_write,
         kind,
         spec: rewritten.spec,
         rootfs: record.rootfs.clone(),

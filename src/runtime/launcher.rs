@@ -45,6 +45,28 @@ pub struct Start {
     pub preserve_fds: i32,
     /// MS_MOVE and chroot in the place of pivot_root.
     pub no_pivot: bool,
+    /// The writing end of [`gate`].
+    pub gate: OwnedFd,
+}
+
+/// A pipe that the executor waits at until the library has noted the new process. What the library
+/// takes for a pid file, which it writes at that moment, is the pipe.
+///
+/// # Errors
+///
+/// The kernel's.
+pub fn gate() -> anyhow::Result<(OwnedFd, OwnedFd)> {
+    rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).context("pipe")
+}
+
+/// A pidfd of this process, for the one that is made.
+///
+/// # Errors
+///
+/// The kernel's.
+pub fn own_pidfd() -> anyhow::Result<OwnedFd> {
+    let flags = rustix::process::PidfdFlags::empty();
+    rustix::process::pidfd_open(rustix::process::getpid(), flags).context("pidfd_open")
 }
 
 /// Makes the process. Returns its pid, and whether a resctrl directory was made.
@@ -83,7 +105,7 @@ pub fn start(start: Start, executor: Executor) -> anyhow::Result<(i32, bool)> {
         stdout: None,
         stderr: None,
         as_sibling: false,
-        pid_file: None,
+        pid_file: Some(PathBuf::from(format!("/proc/self/fd/{}", start.gate.as_raw_fd()))),
     };
     match container_main_process(&args) {
         Ok((pid, resctrl)) => Ok((pid.as_raw(), resctrl)),
