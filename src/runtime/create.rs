@@ -25,7 +25,7 @@ use super::process::Identity;
 use super::rootfs::Rootfs;
 use super::seal::{self, Strength};
 use super::state::{OCI_VERSION, Record, START_SOCKET, SUPERVISOR_SOCKET, StateDir};
-use super::{Context, agent, prepare, process};
+use super::{Context, agent, prepare, process, unprivileged};
 use crate::supervisor::{self, Spawned};
 use crate::sys;
 
@@ -189,6 +189,7 @@ fn create_in(
     directory.save_plan(&plan)?;
     unwind.cgroup = Some(location.clone());
 
+    unprivileged::enter(&location, &spec)?;
     let mut rewritten = rewrite(&spec, &bundle.path, &location, &plan)?;
     prepare::add(&mut rewritten.spec, &rootfs, &copy_up, &propagation)?;
     if options.keyring == Keyring::New {
@@ -200,7 +201,10 @@ fn create_in(
     let state = container_state(&record);
     let (commit_read, commit_write) = pipe_with(PipeFlags::CLOEXEC).context("pipe")?;
     let (listener, supervisor) = listener_end(&plan, &directory, &record)?;
+    let (gate, gate_write) = launcher::gate()?;
     let prepared = Prepared {
+        runtime: launcher::own_pidfd()?,
+        gate,
         launch: rewritten.launch,
         plan,
         role: Role::First {
@@ -214,6 +218,7 @@ fn create_in(
         state: state.clone(),
     };
     let start = Start {
+        gate: gate_write,
         kind: ContainerType::InitContainer,
         spec: rewritten.spec,
         rootfs: rootfs.path,

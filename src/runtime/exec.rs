@@ -22,7 +22,7 @@ use super::plan::Listener;
 use super::process::Identity;
 use super::seal::{self, Strength};
 use super::state::{Record, SUPERVISOR_SOCKET, StateDir, Status};
-use super::{agent, namespaces, process, start};
+use super::{agent, namespaces, process, start, unprivileged};
 use crate::sys;
 
 /// What is executed.
@@ -105,6 +105,7 @@ pub fn exec(
     let plan = directory.load_plan()?;
     let init = record.init.ok_or_else(|| anyhow!("container {:?} has no process", record.id))?;
     let added = added_spec(spec, process, &record, init.pid)?;
+    unprivileged::enter_again(&record.cgroup, added.namespaces.user())?;
     let site = site(&added.spec, &record.bundle, &record.cgroup, &plan)?;
     let mut rewritten = spec::rewrite(&added.spec, &site)?;
     rewritten.launch.hooks.clear();
@@ -135,7 +136,10 @@ pub fn exec(
         cgroup.cgroup_path.push(sub_cgroup(below)?);
     }
     let notify_socket = directory.file(&format!("exec-{}.sock", std::process::id()));
+    let (gate, gate_write) = launcher::gate()?;
     let prepared = Prepared {
+        runtime: launcher::own_pidfd()?,
+        gate,
         launch: rewritten.launch,
         plan,
         role: Role::Added { report: theirs },
@@ -149,6 +153,7 @@ pub fn exec(
         landlord_init_pid: None,
     };
     let start = Start {
+        gate: gate_write,
         kind,
         spec: rewritten.spec,
         rootfs: record.rootfs.clone(),
@@ -188,7 +193,7 @@ pub fn exec(
 
 struct Added {
     spec: Spec,
-    _namespaces: namespaces::Opened,
+    namespaces: namespaces::Opened,
 }
 
 /// The container's specification with another process, joining what the first one is in.
@@ -213,7 +218,7 @@ fn added_spec(
     }
     spec.set_linux(Some(builder.build()?));
     spec.set_process(Some(process));
-    Ok(Added { spec, _namespaces: opened })
+    Ok(Added { spec, namespaces: opened })
 }
 
 fn check_status(record: &Record, directory: &StateDir, options: &Options) -> anyhow::Result<()> {

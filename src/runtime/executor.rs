@@ -26,6 +26,7 @@ use libcontainer::oci_spec::runtime::Spec;
 use libcontainer::workload::{
     Executor as LibcontainerExecutor, ExecutorError, ExecutorSetEnvsError, ExecutorValidationError,
 };
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{Mode, OFlags};
 use rustix::thread::{CapabilitySet, CapabilitySets};
 
@@ -49,6 +50,10 @@ pub struct Prepared {
     pub listener: ListenerEnd,
     /// The host's /proc, opened before any namespace was joined.
     pub host_proc: OwnedFd,
+    /// A pidfd of the brig that creates or executes.
+    pub runtime: OwnedFd,
+    /// Has something to read once that brig knows of this process: [`super::launcher::gate`].
+    pub gate: OwnedFd,
     /// How many descriptors from 3 on the workload inherits.
     pub preserve_fds: i32,
     /// For the `startContainer` hooks.
@@ -135,7 +140,14 @@ impl LibcontainerExecutor for Executor {
 
 impl Executor {
     fn check(&self) -> Result<(), String> {
-        let Prepared { launch, host_proc, .. } = &*self.prepared;
+        let Prepared { launch, host_proc, runtime, gate, .. } = &*self.prepared;
+        // the container library takes this process's messages for its helper's, where they come
+        // before the helper's own
+        match await_byte(gate, runtime) {
+            Ok(true) => {}
+            Ok(false) => return Err("brig ended".to_owned()),
+            Err(error) => return Err(format!("wait for brig: {error}")),
+        }
         let host_pid = host_pid(host_proc).map_err(|error| format!("own pid: {error}"))?;
         verify_inside()?;
         let path = executable::find(&launch.args[0], &launch.env)?;
@@ -152,7 +164,8 @@ impl Executor {
             // this process's copy of create's end would keep the end of create from being seen
             sys::descriptors::close_between(*commit_write, *commit_write)
                 .map_err(|error| format!("close: {error}"))?;
-            end_unless_committed(commit).map_err(|error| format!("watch create: {error}"))?;
+            end_unless_committed(commit, runtime)
+                .map_err(|error| format!("watch create: {error}"))?;
         }
         // libcontainer calls validate once
         self.found.set(Program { path, env, host_pid }).map_err(|_| "validated twice".to_owned())
@@ -327,15 +340,32 @@ fn host_pid(host_proc: &OwnedFd) -> io::Result<i32> {
 }
 
 /// A create that dies between here and its record would leave a process that nobody knows of.
-fn end_unless_committed(commit: &OwnedFd) -> io::Result<()> {
-    let mut commit = File::from(commit.try_clone()?);
+fn end_unless_committed(commit: &OwnedFd, runtime: &OwnedFd) -> io::Result<()> {
+    let (commit, runtime) = (commit.try_clone()?, runtime.try_clone()?);
     std::thread::Builder::new().stack_size(64 * 1024).spawn(move || {
-        let mut byte = [0];
-        if !matches!(commit.read(&mut byte), Ok(1)) {
+        if !matches!(await_byte(&commit, &runtime), Ok(true)) {
             fork::exit_now(1);
         }
     })?;
     Ok(())
+}
+
+/// Waits for a byte of brig's; false where brig has ended without. The end of the pipe does not
+/// say that: this process has inherited its other end, too.
+fn await_byte(pipe: &OwnedFd, runtime: &OwnedFd) -> io::Result<bool> {
+    let mut fds = [PollFd::new(pipe, PollFlags::IN), PollFd::new(runtime, PollFlags::IN)];
+    loop {
+        match poll(&mut fds, None) {
+            Err(rustix::io::Errno::INTR) => {}
+            other => break other.map(drop)?,
+        }
+    }
+    // RACE: brig may have written and ended since: what it has written counts
+    let [pipe_ready, _] = fds;
+    if pipe_ready.revents().contains(PollFlags::IN) {
+        return Ok(File::from(pipe.try_clone()?).read(&mut [0])? == 1);
+    }
+    Ok(false)
 }
 
 /// Opens the host's /proc.

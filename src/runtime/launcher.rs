@@ -18,11 +18,11 @@ use libcontainer::oci_spec::runtime::{LinuxNamespaceType, Process, Spec};
 use libcontainer::process::args::{ContainerArgs, ContainerType};
 use libcontainer::process::container_main_process::container_main_process;
 use libcontainer::syscall::syscall::SyscallType;
-use libcontainer::user_ns::UserNamespaceConfig;
 use rustix::fs::{FileType, fchown, fstat};
 use rustix::process::{DumpableBehavior, Resource, getrlimit};
 
 use super::executor::Executor;
+use super::user_namespace;
 use crate::logging;
 
 /// What libcontainer is given.
@@ -45,6 +45,28 @@ pub struct Start {
     pub preserve_fds: i32,
     /// MS_MOVE and chroot in the place of pivot_root.
     pub no_pivot: bool,
+    /// The writing end of [`gate`].
+    pub gate: OwnedFd,
+}
+
+/// A pipe that the executor waits at until the library has noted the new process. What the library
+/// takes for a pid file, which it writes at that moment, is the pipe.
+///
+/// # Errors
+///
+/// The kernel's.
+pub fn gate() -> anyhow::Result<(OwnedFd, OwnedFd)> {
+    rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).context("pipe")
+}
+
+/// A pidfd of this process, for the one that is made.
+///
+/// # Errors
+///
+/// The kernel's.
+pub fn own_pidfd() -> anyhow::Result<OwnedFd> {
+    let flags = rustix::process::PidfdFlags::empty();
+    rustix::process::pidfd_open(rustix::process::getpid(), flags).context("pidfd_open")
 }
 
 /// Makes the process. Returns its pid, and whether a resctrl directory was made.
@@ -57,24 +79,24 @@ pub fn start(start: Start, executor: Executor) -> anyhow::Result<(i32, bool)> {
         NotifyListener::new(&start.notify_socket).map_err(|error| anyhow!("{}", chain(&error)))?;
     if let Some(score) = start.spec.process().as_ref().and_then(Process::oom_score_adj) {
         // before the process becomes non-dumpable: the file is root's afterwards
-        fs::write("/proc/self/oom_score_adj", score.to_string())
-            .with_context(|| format!("process.oomScoreAdj: write {score}"))?;
+        set_oom_score(score)?;
     }
-    let user_ns_config =
-        UserNamespaceConfig::new(&start.spec).map_err(|error| anyhow!("{}", chain(&error)))?;
+    let mut spec = start.spec;
+    // by its descriptor, as an existing one: there is nothing left to configure
+    let _user_namespace = user_namespace::make(&mut spec)?;
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
         .context("prctl(PR_SET_DUMPABLE, 0)")?;
     let causes = logging::collect_causes()?;
     let args = ContainerArgs {
         container_type: start.kind,
         syscall: SyscallType::Linux,
-        spec: Rc::new(start.spec),
+        spec: Rc::new(spec),
         rootfs: start.rootfs,
         console_socket: start.console.as_ref().map(AsRawFd::as_raw_fd),
         notify_listener,
         preserve_fds: start.preserve_fds,
         container: start.container,
-        user_ns_config,
+        user_ns_config: None,
         cgroup_config: start.cgroup,
         detached: true,
         executor: Box::new(executor),
@@ -83,7 +105,7 @@ pub fn start(start: Start, executor: Executor) -> anyhow::Result<(i32, bool)> {
         stdout: None,
         stderr: None,
         as_sibling: false,
-        pid_file: None,
+        pid_file: Some(PathBuf::from(format!("/proc/self/fd/{}", start.gate.as_raw_fd()))),
     };
     match container_main_process(&args) {
         Ok((pid, resctrl)) => Ok((pid.as_raw(), resctrl)),
@@ -96,6 +118,21 @@ pub fn start(start: Start, executor: Executor) -> anyhow::Result<(i32, bool)> {
                 _ => anyhow!(text),
             })
         }
+    }
+}
+
+/// An unprivileged user may make it no more likely to survive than it is itself: as in runc, the
+/// container keeps the caller's then.
+fn set_oom_score(score: i32) -> anyhow::Result<()> {
+    match fs::write("/proc/self/oom_score_adj", score.to_string()) {
+        Err(error)
+            if error.kind() == std::io::ErrorKind::PermissionDenied
+                && super::cgroup::in_user_namespace() =>
+        {
+            tracing::warn!("process.oomScoreAdj: {score} takes CAP_SYS_RESOURCE: left as it is");
+            Ok(())
+        }
+        other => other.with_context(|| format!("process.oomScoreAdj: write {score}")),
     }
 }
 
@@ -201,36 +238,38 @@ pub fn join_session_keyring(id: &str) {
 /// Pipes that the engine made for the workload belong to the workload's user, who may want to open
 /// them again by way of /dev/stdout.
 pub fn give_pipes(spec: &Spec, launch: &Launch) {
-    let owner = rustix::fs::Uid::from_raw(host_uid(spec, launch.uid));
     for fd in [rustix::stdio::stdin().as_fd(), rustix::stdio::stdout(), rustix::stdio::stderr()] {
         let Ok(found) = fstat(fd) else { continue };
-        let is_pipe = FileType::from_raw_mode(found.st_mode) == FileType::Fifo;
-        if is_pipe && found.st_uid != owner.as_raw() {
-            // an unprivileged caller cannot, and then they are its own
-            if let Err(error) = fchown(fd, Some(owner), None) {
-                tracing::debug!("chown standard stream {}: {error}", fd.as_raw_fd());
-            }
+        if FileType::from_raw_mode(found.st_mode) != FileType::Fifo {
+            continue;
+        }
+        let Some(owner) = host_uid(spec, launch.uid).filter(|uid| *uid != found.st_uid) else {
+            continue;
+        };
+        // an unprivileged caller cannot, and then they are its own
+        if let Err(error) = fchown(fd, Some(rustix::fs::Uid::from_raw(owner)), None) {
+            tracing::debug!("chown standard stream {}: {error}", fd.as_raw_fd());
         }
     }
 }
 
-/// What a uid of the container is on the host.
+/// What a uid of the container is on the host, if that can be known.
 #[must_use]
-pub fn host_uid(spec: &Spec, uid: u32) -> u32 {
-    let Some(linux) = spec.linux() else { return uid };
-    let has_user = linux
-        .namespaces()
-        .iter()
-        .flatten()
-        .any(|one| one.typ() == LinuxNamespaceType::User && one.path().is_none());
-    if !has_user {
-        return uid;
+pub fn host_uid(spec: &Spec, uid: u32) -> Option<u32> {
+    let linux = spec.linux().as_ref()?;
+    let mut namespaces = linux.namespaces().iter().flatten();
+    let Some(user) = namespaces.find(|one| one.typ() == LinuxNamespaceType::User) else {
+        return Some(uid);
+    };
+    if let Some(path) = user.path() {
+        let descriptor = fs::File::open(path).ok()?;
+        return user_namespace::uid_outside(descriptor.as_fd(), uid).ok()?;
     }
     let mappings = linux.uid_mappings().as_deref().unwrap_or_default();
     let found = mappings
         .iter()
         .find(|one| uid >= one.container_id() && uid - one.container_id() < one.size());
-    found.map_or(uid, |one| one.host_id() + (uid - one.container_id()))
+    found.map(|one| one.host_id() + (uid - one.container_id()))
 }
 
 /// Writes a pid file as a whole: an engine that sees it can read it.

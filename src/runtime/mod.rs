@@ -25,6 +25,8 @@ pub mod rootfs;
 pub mod seal;
 pub mod start;
 pub mod state;
+pub mod unprivileged;
+pub mod user_namespace;
 
 use std::path::PathBuf;
 

@@ -5,7 +5,7 @@
 //! one that differs from brig's own is joined, the user namespace included.
 
 use std::fs;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
@@ -29,8 +29,17 @@ const KINDS: [(&str, LinuxNamespaceType); 7] = [
 pub struct Opened {
     /// For `linux.namespaces`: paths of the descriptors below.
     pub namespaces: Vec<LinuxNamespace>,
-    /// Kept open until the process has been added.
-    _descriptors: Vec<OwnedFd>,
+    /// Kept open until the process has been added; in the order of `namespaces`.
+    descriptors: Vec<OwnedFd>,
+}
+
+impl Opened {
+    /// The user namespace, where it is not brig's own.
+    #[must_use]
+    pub fn user(&self) -> Option<BorrowedFd<'_>> {
+        let at = self.namespaces.iter().position(|one| one.typ() == LinuxNamespaceType::User)?;
+        self.descriptors.get(at).map(AsFd::as_fd)
+    }
 }
 
 /// Opens the namespaces of a process.
@@ -40,7 +49,7 @@ pub struct Opened {
 /// One cannot be opened, or brig's own cannot be read.
 pub fn of(pid: i32) -> anyhow::Result<Opened> {
     refuse_time_namespace(pid)?;
-    let mut opened = Opened { namespaces: Vec::new(), _descriptors: Vec::new() };
+    let mut opened = Opened { namespaces: Vec::new(), descriptors: Vec::new() };
     for (name, kind) in KINDS {
         let path = format!("/proc/{pid}/ns/{name}");
         let own = fs::metadata(format!("/proc/self/ns/{name}")).context("own namespaces")?;
@@ -53,7 +62,7 @@ pub fn of(pid: i32) -> anyhow::Result<Opened> {
         let link = PathBuf::from(format!("/proc/self/fd/{}", descriptor.as_raw_fd()));
         let namespace = LinuxNamespaceBuilder::default().typ(kind).path(link).build()?;
         opened.namespaces.push(namespace);
-        opened._descriptors.push(descriptor);
+        opened.descriptors.push(descriptor);
     }
     Ok(opened)
 }

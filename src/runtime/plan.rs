@@ -7,7 +7,8 @@ use std::path::PathBuf;
 
 use anyhow::{anyhow, bail};
 use brig_policy::seccomp::{
-    self, Arch, FilterFlags, Input, Mediated, Program, Seccomp, SeccompData, Syscall,
+    self, Answer, Arch, Condition, FilterFlags, Input, Match, Mediated, Operator, Program,
+    Restriction, Seccomp, SeccompData, Selects, Syscall,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -55,7 +56,9 @@ pub fn make(written: Option<&Value>, mediated: &[String]) -> anyhow::Result<Plan
     }
     let native = Arch::from_name(std::env::consts::ARCH)
         .ok_or_else(|| anyhow!("no table of system calls for {}", std::env::consts::ARCH))?;
-    let input = Input { spec: spec.as_ref(), restrictions: &[], mediated: &mediated, native };
+    let restrictions = if mediated.is_empty() { Vec::new() } else { for_the_supervisor()? };
+    let input =
+        Input { spec: spec.as_ref(), restrictions: &restrictions, mediated: &mediated, native };
     let compiled = seccomp::compile(&input).map_err(join)?;
     for warning in &compiled.warnings {
         tracing::warn!("linux.seccomp: {warning}");
@@ -71,6 +74,30 @@ fn resolve(name: &str) -> anyhow::Result<Mediated> {
     let syscall =
         Syscall::from_name(name).ok_or_else(|| anyhow!("{name:?} is no system call's name"))?;
     Ok(Mediated { syscall, conditions: Vec::new(), label: format!("mediate {name}") })
+}
+
+/// `SECCOMP_FILTER_FLAG_NEW_LISTENER` of linux/seccomp.h, in the second argument of seccomp(2).
+const NEW_LISTENER: u64 = 1 << 3;
+
+/// What a workload may not do while a supervisor answers for it: have a listener of its own, with
+/// which it could answer in the supervisor's place once that is gone, and userfaultfd(2), with which
+/// it could stall the supervisor's reads of its memory.
+fn for_the_supervisor() -> anyhow::Result<Vec<Restriction>> {
+    let operator = Operator::MaskedEqual { mask: NEW_LISTENER, value: NEW_LISTENER };
+    let listens = Condition { index: 1, operator };
+    let refuse = |name: &str, conditions: Vec<Condition>, errno: i32| {
+        let syscall = Syscall::from_name(name).ok_or_else(|| anyhow!("{name}: no such call"))?;
+        anyhow::Ok(Restriction {
+            selects: Selects::These(vec![Match { syscall, conditions }]),
+            answer: Answer::Errno(u16::try_from(errno)?),
+            label: "what a supervisor needs".to_owned(),
+        })
+    };
+    // the errno of the kernel where there is a listener already, and where there is no userfaultfd
+    Ok(vec![
+        refuse("seccomp", vec![listens], libc::EBUSY)?,
+        refuse("userfaultfd", Vec::new(), libc::ENOSYS)?,
+    ])
 }
 
 fn listener(
@@ -113,5 +140,42 @@ impl Plan {
             seccomp::run(program, data, native)
                 .is_ok_and(|outcome| outcome.action == seccomp::Action::Allow)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use brig_policy::seccomp::Action;
+
+    use super::*;
+
+    fn check(plan: &Plan, name: &str, args: [u64; 6], expected: Action) {
+        let native = Arch::from_name(std::env::consts::ARCH).unwrap();
+        let nr = Syscall::from_name(name).unwrap().number(native).unwrap();
+        let data = SeccompData { nr, arch: native.token(), instruction_pointer: 0, args };
+        let outcome = seccomp::run(plan.program.as_ref().unwrap(), &data, native).unwrap();
+        assert_eq!(outcome.action, expected, "{name} {args:x?}");
+    }
+
+    #[test]
+    fn nothing_to_enforce_makes_no_program() {
+        let plan = make(None, &[]).unwrap();
+        assert!(plan.program.is_none());
+        assert_eq!(plan.listener, Listener::None);
+        assert!(plan.allows("seccomp"));
+    }
+
+    #[test]
+    fn beside_a_supervisor_no_listener_and_no_userfaultfd_is_had() {
+        let busy = Action::Errno(16);
+        let plan = make(None, &["getppid".to_owned()]).unwrap();
+        check(&plan, "seccomp", [1, 8, 0, 0, 0, 0], busy);
+        check(&plan, "seccomp", [1, 0x3f, 0, 0, 0, 0], busy);
+        check(&plan, "seccomp", [1, 0xffff_ffff_0000_0008, 0, 0, 0, 0], busy);
+        check(&plan, "seccomp", [1, 0x37, 0, 0, 0, 0], Action::Allow);
+        check(&plan, "seccomp", [1, 0, 0, 0, 0, 0], Action::Allow);
+        check(&plan, "userfaultfd", [0; 6], Action::Errno(38));
+        check(&plan, "getppid", [0; 6], Action::Notify);
+        assert!(!plan.allows("getppid") && plan.allows("mkdir"));
     }
 }

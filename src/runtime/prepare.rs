@@ -187,8 +187,34 @@ fn copy_directory(from: &OwnedFd, to: &OwnedFd, depth: usize) -> anyhow::Result<
     Ok(())
 }
 
+/// What is there already is a later mount, which covers what would be copied, or a directory on the
+/// way to one, which has to be filled.
+fn beneath_mounts(
+    from: &OwnedFd,
+    to: &OwnedFd,
+    name: &OsStr,
+    there: &Stat,
+    depth: usize,
+) -> anyhow::Result<()> {
+    let is_directory = FileType::from_raw_mode(there.st_mode) == FileType::Directory;
+    if !is_directory || there.st_dev != rustix::fs::fstat(to)?.st_dev {
+        return Ok(());
+    }
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let source = match openat(from, name, flags, Mode::empty()) {
+        // the image has something else there
+        Err(rustix::io::Errno::NOTDIR | rustix::io::Errno::LOOP) => return Ok(()),
+        other => other?,
+    };
+    let target = openat(to, name, flags, Mode::empty())?;
+    copy_directory(&source, &target, depth + 1)
+}
+
 fn copy_entry(from: &OwnedFd, to: &OwnedFd, name: &OsStr, depth: usize) -> anyhow::Result<()> {
     let found = statat(from, name, AtFlags::SYMLINK_NOFOLLOW)?;
+    if let Ok(there) = statat(to, name, AtFlags::SYMLINK_NOFOLLOW) {
+        return beneath_mounts(from, to, name, &there, depth);
+    }
     let mode = Mode::from_raw_mode(found.st_mode & 0o7777);
     let nofollow = OFlags::NOFOLLOW | OFlags::CLOEXEC;
     match FileType::from_raw_mode(found.st_mode) {

@@ -1,8 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
-//! setns(2) and the identity that one has in a namespace.
+//! setns(2), unshare(2), ioctl_ns(2) and the identity that one has in a namespace.
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+/// `_IO(0xb7, 0x2)` of linux/nsfs.h.
+const NS_GET_PARENT: libc::c_ulong = 0xb702;
+
+/// `unshare(kind)`, `kind` being `CLONE_NEWUSER` or `CLONE_NEWNS`: neither shares descriptors or
+/// memory anew, so that no Rust value changes its meaning.
+pub fn unshare(kind: libc::c_int) -> io::Result<()> {
+    // SAFETY: an integer only. The kernel refuses CLONE_NEWUSER in a process with several threads.
+    super::check(unsafe { libc::unshare(kind) }.into()).map(drop)
+}
+
+/// `ioctl(user, NS_GET_PARENT)`: the user namespace that `user` was made in.
+///
+/// # Errors
+///
+/// EPERM where that is outside of the caller's own.
+pub fn parent(user: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    // SAFETY: the request takes no argument; the descriptor is borrowed for the call.
+    let raw = unsafe { libc::ioctl(user.as_raw_fd(), NS_GET_PARENT as _) };
+    super::check(raw.into())?;
+    // SAFETY: the kernel has just made this descriptor for us, with close-on-exec.
+    Ok(unsafe { OwnedFd::from_raw_fd(raw) })
+}
 
 /// `setns(fd, kind)`, `kind` being one `CLONE_NEW…` flag.
 pub fn join(fd: BorrowedFd<'_>, kind: libc::c_int) -> io::Result<()> {

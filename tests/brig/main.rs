@@ -7,8 +7,13 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod agent;
+mod engines;
 #[allow(dead_code, unused_imports)]
 mod harness;
 mod lifecycle;
+mod namespaces;
+mod rootless;
 mod seccomp;
+mod supervisor;
 mod workload;
