@@ -245,3 +245,37 @@ fn with_a_dead_supervisor_nothing_can_be_added() {
     let outcome = t.exec(&id, ["/bin/true"]);
     assert!(!outcome.status.success(), "{outcome:#?}");
 }
+
+#[test]
+fn without_its_supervisor_a_mediated_call_fails() {
+    let mut t = test!();
+    t.bundle.script(
+        "until [ -e /tmp/go ]; do usleep 10000; done; mkdir /tmp/late 2>/tmp/err; \
+         echo $? >/tmp/status; sleep 1000",
+    );
+    let (_, pid) = start_mediating(&t, "mkdir");
+    process::signal(pid, 9);
+    assert!(process::wait_for_end(pid, LIMIT));
+    fs::write(t.bundle.file("/tmp/go"), "").unwrap();
+    let status = t.bundle.file("/tmp/status");
+    until("the call's end", || {
+        fs::read_to_string(&status).ok().filter(|text| text.ends_with('\n'))
+    });
+    let said = fs::read_to_string(t.bundle.file("/tmp/err")).unwrap();
+    assert!(said.contains("Function not implemented"), "{said}");
+    assert!(!t.bundle.file("/tmp/late").exists());
+}
+
+#[test]
+fn many_processes_added_at_once_all_run() {
+    let mut t = test!();
+    t.bundle.args(["/bin/sleep", "1000"]);
+    let (id, _) = start_mediating(&t, "getppid");
+    for round in 0..5 {
+        let exec = |one| t.brig().args(["exec", &id, "/bin/echo", &format!("{round} {one}")]);
+        let running: Vec<_> = (0..12).map(|one| exec(one).spawn()).collect();
+        for (one, process) in running.into_iter().enumerate() {
+            process.wait().prints(&format!("{round} {one}"));
+        }
+    }
+}
