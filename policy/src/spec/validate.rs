@@ -151,11 +151,10 @@ fn check_cwd(cwd: &Path, errors: &mut Vec<FieldError>) {
     }
     let parts: Vec<&str> =
         text.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
-    let descriptor = match parts.as_slice() {
-        ["proc", _, "fd" | "cwd" | "root" | "task" | "map_files", ..] => true,
-        ["dev", "fd", ..] => true,
-        _ => false,
-    };
+    let descriptor = matches!(
+        parts.as_slice(),
+        ["proc", _, "fd" | "cwd" | "root" | "task" | "map_files", ..] | ["dev", "fd", ..]
+    );
     if descriptor {
         let message = format!("{text:?} leads through a process's descriptors");
         errors.push(FieldError::new("process.cwd", message));
