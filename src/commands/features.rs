@@ -25,7 +25,7 @@ pub fn run() -> anyhow::Result<ExitCode> {
         "mountOptions": MOUNT_OPTIONS,
         "linux": {
             "namespaces": ["cgroup", "ipc", "mount", "network", "pid", "user", "uts"],
-            "capabilities": brig_policy::spec::capability_names(),
+            "capabilities": brig_policy::spec::capability_names(u64::MAX),
             "cgroup": { "v1": true, "v2": true, "systemd": true, "systemdUser": true, "rdma": false },
             "seccomp": {
                 "enabled": true,

@@ -141,7 +141,8 @@ pub fn create(
         seal::ensure(Strength::SealedCopy, options.preserve_fds)?;
     }
     let written = bundle.loaded.seccomp.as_ref();
-    let plan = plan::make(written, &context.mediated_for_testing)?;
+    let plan =
+        plan::make(written, &context.mediated_for_testing, capabilities(&bundle.loaded.spec))?;
     let root = bundle.loaded.spec.root().as_ref().ok_or_else(|| anyhow!("root: is missing"))?;
     let rootfs = Rootfs::open(&bundle.path, root.path())?;
     let directory = StateDir::create(&context.root, &options.id)?;
@@ -261,12 +262,16 @@ fn check_terminal(bundle: &Bundle, terminal: &Terminal) -> anyhow::Result<()> {
     }
 }
 
+fn capabilities(spec: &Spec) -> spec::CapabilitySets {
+    let sets = spec.process().as_ref().and_then(|process| process.capabilities().as_ref());
+    spec::CapabilitySets::from_spec(sets)
+}
+
 /// A container whose root could make a mount of the host writable again.
 #[must_use]
 pub fn needs_sealed_copy(spec: &Spec) -> bool {
     const CAP_SYS_ADMIN: u64 = 1 << 21;
-    let capabilities = spec.process().as_ref().and_then(|process| process.capabilities().clone());
-    let sets = spec::CapabilitySets::from_spec(capabilities.as_ref());
+    let sets = capabilities(spec);
     let namespaces = spec.linux().as_ref().and_then(|linux| linux.namespaces().clone());
     let has_user = namespaces.iter().flatten().any(|one| one.typ().to_string() == "user");
     sets.union() & CAP_SYS_ADMIN != 0 && !has_user

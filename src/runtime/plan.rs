@@ -7,9 +7,10 @@ use std::path::PathBuf;
 
 use anyhow::{anyhow, bail};
 use brig_policy::seccomp::{
-    self, Answer, Arch, Condition, FilterFlags, Input, Match, Mediated, Operator, Program,
-    Restriction, Seccomp, SeccompData, Selects, Syscall,
+    self, Arch, FilterFlags, Host, Input, Mediated, Program, Restriction, Seccomp, SeccompData,
+    Syscall,
 };
+use brig_policy::spec::{CapabilitySets, capability_names};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -43,31 +44,60 @@ pub enum Listener {
     },
 }
 
-/// Makes the plan from `linux.seccomp` and the calls to mediate.
+/// Makes the plan from `linux.seccomp` and the calls to mediate. A specification without seccomp
+/// gets brig's default profile, for the capabilities that the container has.
 ///
 /// # Errors
 ///
 /// Every fault of `linux.seccomp`, and a listener that two want.
-pub fn make(written: Option<&Value>, mediated: &[String]) -> anyhow::Result<Plan> {
-    let spec = written.map(seccomp::parse).transpose().map_err(join)?;
+pub fn make(
+    written: Option<&Value>,
+    mediated: &[String],
+    capabilities: CapabilitySets,
+) -> anyhow::Result<Plan> {
+    let native = native()?;
+    let spec = match written {
+        Some(written) => seccomp::parse(written).map_err(|errors| join(&errors))?,
+        None => default_profile(native, capabilities)?,
+    };
     let mediated = mediated.iter().map(|name| resolve(name)).collect::<Result<Vec<_>, _>>()?;
-    if spec.is_none() && mediated.is_empty() {
-        return Ok(Plan { program: None, flags: FilterFlags::NONE, listener: Listener::None });
-    }
-    let native = Arch::from_name(std::env::consts::ARCH)
-        .ok_or_else(|| anyhow!("no table of system calls for {}", std::env::consts::ARCH))?;
-    let restrictions = if mediated.is_empty() { Vec::new() } else { for_the_supervisor()? };
+    let restrictions = if mediated.is_empty() { Vec::new() } else { Restriction::while_mediated() };
     let input =
-        Input { spec: spec.as_ref(), restrictions: &restrictions, mediated: &mediated, native };
-    let compiled = seccomp::compile(&input).map_err(join)?;
+        Input { spec: Some(&spec), restrictions: &restrictions, mediated: &mediated, native };
+    let compiled = seccomp::compile(&input).map_err(|errors| join(&errors))?;
     for warning in &compiled.warnings {
         tracing::warn!("linux.seccomp: {warning}");
     }
-    let listener = listener(compiled.notifies, spec.as_ref(), &mediated)?;
+    let listener = listener(compiled.notifies, &spec, &mediated)?;
     // TSYNC says that all threads take the program: the one that loads it is the only one that is
     // left after execve, and the thread that hands the listener over must not be under it
     let flags = compiled.flags.without(FilterFlags::TSYNC);
     Ok(Plan { program: Some(compiled.program), flags, listener })
+}
+
+fn native() -> anyhow::Result<Arch> {
+    Arch::of_build().ok_or_else(|| anyhow!("no table of system calls for this architecture"))
+}
+
+fn default_profile(native: Arch, capabilities: CapabilitySets) -> anyhow::Result<Seccomp> {
+    let host = Host {
+        native,
+        kernel: kernel_version(),
+        capabilities: capability_names(capabilities.union()).into_iter().collect(),
+    };
+    seccomp::default_profile(&host).map_err(|errors| join(&errors))
+}
+
+/// The first two numbers of uname(2)'s release. What cannot be read counts as old: fewer entries
+/// of a profile apply then.
+fn kernel_version() -> (u32, u32) {
+    let uname = rustix::system::uname();
+    let release = uname.release().to_string_lossy();
+    let mut parts = release.split(|one: char| !one.is_ascii_digit()).map(str::parse);
+    match (parts.next(), parts.next()) {
+        (Some(Ok(major)), Some(Ok(minor))) => (major, minor),
+        _ => (0, 0),
+    }
 }
 
 fn resolve(name: &str) -> anyhow::Result<Mediated> {
@@ -76,35 +106,7 @@ fn resolve(name: &str) -> anyhow::Result<Mediated> {
     Ok(Mediated { syscall, conditions: Vec::new(), label: format!("mediate {name}") })
 }
 
-/// `SECCOMP_FILTER_FLAG_NEW_LISTENER` of linux/seccomp.h, in the second argument of seccomp(2).
-const NEW_LISTENER: u64 = 1 << 3;
-
-/// What a workload may not do while a supervisor answers for it: have a listener of its own, with
-/// which it could answer in the supervisor's place once that is gone, and userfaultfd(2), with which
-/// it could stall the supervisor's reads of its memory.
-fn for_the_supervisor() -> anyhow::Result<Vec<Restriction>> {
-    let operator = Operator::MaskedEqual { mask: NEW_LISTENER, value: NEW_LISTENER };
-    let listens = Condition { index: 1, operator };
-    let refuse = |name: &str, conditions: Vec<Condition>, errno: i32| {
-        let syscall = Syscall::from_name(name).ok_or_else(|| anyhow!("{name}: no such call"))?;
-        anyhow::Ok(Restriction {
-            selects: Selects::These(vec![Match { syscall, conditions }]),
-            answer: Answer::Errno(u16::try_from(errno)?),
-            label: "what a supervisor needs".to_owned(),
-        })
-    };
-    // the errno of the kernel where there is a listener already, and where there is no userfaultfd
-    Ok(vec![
-        refuse("seccomp", vec![listens], libc::EBUSY)?,
-        refuse("userfaultfd", Vec::new(), libc::ENOSYS)?,
-    ])
-}
-
-fn listener(
-    notifies: bool,
-    spec: Option<&Seccomp>,
-    mediated: &[Mediated],
-) -> anyhow::Result<Listener> {
+fn listener(notifies: bool, spec: &Seccomp, mediated: &[Mediated]) -> anyhow::Result<Listener> {
     if !mediated.is_empty() {
         let continued = mediated.iter().map(|one| one.syscall.name().to_owned()).collect();
         return Ok(Listener::Supervisor { continued });
@@ -112,15 +114,15 @@ fn listener(
     if !notifies {
         return Ok(Listener::None);
     }
-    let path = spec.and_then(|spec| spec.listener_path.clone()).filter(|path| !path.is_empty());
+    let path = spec.listener_path.clone().filter(|path| !path.is_empty());
     let Some(path) = path else {
         bail!("linux.seccomp.listenerPath: is missing, and a rule's action is SCMP_ACT_NOTIFY");
     };
-    let metadata = spec.and_then(|spec| spec.listener_metadata.clone()).unwrap_or_default();
+    let metadata = spec.listener_metadata.clone().unwrap_or_default();
     Ok(Listener::Agent { path: path.into(), metadata })
 }
 
-fn join(errors: Vec<seccomp::Error>) -> anyhow::Error {
+fn join(errors: &[seccomp::Error]) -> anyhow::Error {
     let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
     anyhow!("{}", texts.join("; "))
 }
@@ -130,7 +132,7 @@ impl Plan {
     #[must_use]
     pub fn allows(&self, name: &str) -> bool {
         let Some(program) = &self.program else { return true };
-        let Some(native) = Arch::from_name(std::env::consts::ARCH) else { return false };
+        let Some(native) = Arch::of_build() else { return false };
         let Some(nr) = Syscall::from_name(name).and_then(|call| call.number(native)) else {
             return false;
         };
@@ -150,7 +152,7 @@ mod tests {
     use super::*;
 
     fn check(plan: &Plan, name: &str, args: [u64; 6], expected: Action) {
-        let native = Arch::from_name(std::env::consts::ARCH).unwrap();
+        let native = native().unwrap();
         let nr = Syscall::from_name(name).unwrap().number(native).unwrap();
         let data = SeccompData { nr, arch: native.token(), instruction_pointer: 0, args };
         let outcome = seccomp::run(plan.program.as_ref().unwrap(), &data, native).unwrap();
@@ -158,23 +160,32 @@ mod tests {
     }
 
     #[test]
-    fn nothing_to_enforce_makes_no_program() {
-        let plan = make(None, &[]).unwrap();
-        assert!(plan.program.is_none());
+    fn a_specification_without_seccomp_gets_the_default_profile() {
+        let plan = make(None, &[], CapabilitySets::default()).unwrap();
+        check(&plan, "openat", [0; 6], Action::Allow);
+        assert!(!plan.allows("mount") && !plan.allows("io_uring_setup"));
         assert_eq!(plan.listener, Listener::None);
-        assert!(plan.allows("seccomp"));
+    }
+
+    #[test]
+    fn a_specification_that_allows_everything_is_taken_at_its_word() {
+        let spec = serde_json::json!({ "defaultAction": "SCMP_ACT_ALLOW" });
+        let plan = make(Some(&spec), &[], CapabilitySets::default()).unwrap();
+        assert!(plan.allows("seccomp") && plan.allows("mount"));
     }
 
     #[test]
     fn beside_a_supervisor_no_listener_and_no_userfaultfd_is_had() {
         let busy = Action::Errno(16);
-        let plan = make(None, &["getppid".to_owned()]).unwrap();
+        let spec = serde_json::json!({ "defaultAction": "SCMP_ACT_ALLOW" });
+        let mediated = ["getppid".to_owned()];
+        let plan = make(Some(&spec), &mediated, CapabilitySets::default()).unwrap();
         check(&plan, "seccomp", [1, 8, 0, 0, 0, 0], busy);
         check(&plan, "seccomp", [1, 0x3f, 0, 0, 0, 0], busy);
         check(&plan, "seccomp", [1, 0xffff_ffff_0000_0008, 0, 0, 0, 0], busy);
         check(&plan, "seccomp", [1, 0x37, 0, 0, 0, 0], Action::Allow);
         check(&plan, "seccomp", [1, 0, 0, 0, 0, 0], Action::Allow);
-        check(&plan, "userfaultfd", [0; 6], Action::Errno(38));
+        check(&plan, "userfaultfd", [0; 6], Action::Errno(1));
         check(&plan, "getppid", [0; 6], Action::Notify);
         assert!(!plan.allows("getppid") && plan.allows("mkdir"));
     }

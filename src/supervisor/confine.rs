@@ -45,8 +45,8 @@ pub fn apply() -> anyhow::Result<()> {
 fn load_filter() -> anyhow::Result<()> {
     let value = serde_json::from_str(PROGRAM).context("own filter")?;
     let spec = seccomp::parse(&value).map_err(|errors| anyhow!("own filter: {errors:?}"))?;
-    let native = Arch::from_name(std::env::consts::ARCH)
-        .ok_or_else(|| anyhow!("no table of system calls for {}", std::env::consts::ARCH))?;
+    let native = Arch::of_build()
+        .ok_or_else(|| anyhow!("no table of system calls for this architecture"))?;
     let input = Input { spec: Some(&spec), restrictions: &[], mediated: &[], native };
     let compiled = seccomp::compile(&input).map_err(|errors| anyhow!("own filter: {errors:?}"))?;
     let flags = compiled.flags.without(FilterFlags::TSYNC).bits().into();

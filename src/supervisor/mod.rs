@@ -133,14 +133,14 @@ fn leave_the_caller(ends: Ends) -> anyhow::Result<Ends> {
     rustix::stdio::dup2_stdin(&null)?;
     rustix::stdio::dup2_stdout(&null)?;
     rustix::stdio::dup2_stderr(&null)?;
-    let control = descriptors::move_up(ends.control, 16)?;
-    let added = descriptors::move_up(ends.added, 16)?;
+    let control = descriptors::move_up(&ends.control, 16)?;
+    let added = descriptors::move_up(&ends.added, 16)?;
     // INVARIANT: this process was forked a moment ago and never drops what its parent owned
     let kept = Ends {
         control: descriptors::install(&control, 3)?,
         added: descriptors::install(&added, 4)?,
     };
-    std::mem::forget((null, control, added));
+    std::mem::forget((null, control, added, ends));
     descriptors::close_between(5, i32::MAX).context("close_range")?;
     Ok(kept)
 }

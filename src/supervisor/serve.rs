@@ -21,8 +21,8 @@ use crate::sys::socket;
 ///
 /// A name that this architecture does not have.
 pub fn numbers(names: &[String]) -> anyhow::Result<Vec<i32>> {
-    let native = Arch::from_name(std::env::consts::ARCH)
-        .ok_or_else(|| anyhow!("no table of system calls for {}", std::env::consts::ARCH))?;
+    let native = Arch::of_build()
+        .ok_or_else(|| anyhow!("no table of system calls for this architecture"))?;
     let number = |name: &String| {
         let number = Syscall::from_name(name).and_then(|call| call.number(native));
         let number = number.and_then(|number| i32::try_from(number).ok());
@@ -147,7 +147,7 @@ fn receive_listener(socket: &OwnedFd) -> Option<OwnedFd> {
 /// none: both are the next turn's business, where the listener says so.
 fn answer_one(listener: BorrowedFd<'_>, continued: &[i32]) {
     let Ok(notification) = notify::receive(listener) else { return };
-    let native = Arch::from_name(std::env::consts::ARCH).map(Arch::token);
+    let native = Arch::of_build().map(Arch::token);
     let known = native == Some(notification.arch) && continued.contains(&notification.number);
     // INVARIANT: the calls of this table are ones that the specification allows with every
     // argument, so that nothing that the caller swaps in is denied to it anyway

@@ -37,6 +37,9 @@ pub fn receive(listener: BorrowedFd<'_>) -> io::Result<Notification> {
     Ok(Notification { id: notif.id, number: notif.data.nr, arch: notif.data.arch })
 }
 
+/// `SECCOMP_USER_NOTIF_FLAG_CONTINUE`.
+const CONTINUE: u32 = 1;
+
 /// An answer to a notification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
@@ -56,7 +59,7 @@ pub enum Answer {
 pub fn answer(listener: BorrowedFd<'_>, id: u64, answer: Answer) -> io::Result<()> {
     let (error, flags) = match answer {
         Answer::Errno(errno) => (-errno, 0),
-        Answer::Continue => (0, libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE as u32),
+        Answer::Continue => (0, CONTINUE),
     };
     let mut response = libc::seccomp_notif_resp { id, val: 0, error, flags };
     // SAFETY: the pointer is to a struct of the kernel's size (asserted), exclusively ours.

@@ -205,14 +205,9 @@ impl CapabilitySets {
     }
 }
 
-/// All capabilities that brig knows, by name, in the kernel's order.
-#[must_use]
-pub fn capability_names() -> Vec<String> {
-    names(u64::MAX)
-}
-
 /// The capabilities' names of a bit mask, in the kernel's order.
-fn names(mask: u64) -> Vec<String> {
+#[must_use]
+pub fn capability_names(mask: u64) -> Vec<String> {
     let held = CAPABILITIES.iter().enumerate().filter(|(bit, _)| mask & (1 << bit) != 0);
     held.map(|(_, capability)| format!("CAP_{capability}")).collect()
 }
@@ -238,7 +233,7 @@ pub fn rewrite(spec: &Spec, site: &Site) -> Result<Rewritten, super::SpecErrors>
     let process = spec.process().as_ref().ok_or_else(|| missing("process"))?;
     let mut launch = launch(process, site);
     let wanted = CapabilitySets::from_spec(process.capabilities().as_ref());
-    let unavailable = names(wanted.union() & !site.available);
+    let unavailable = capability_names(wanted.union() & !site.available);
     let held = held_until_execve(&launch);
     let mut process = process.clone();
     let sets = held
@@ -467,6 +462,6 @@ mod tests {
     fn the_table_of_capabilities_has_the_kernels_numbers() {
         assert_eq!(mask(Some(&Capabilities::from([Capability::SysAdmin]))), CAP_SYS_ADMIN);
         assert_eq!(mask(Some(&Capabilities::from([Capability::Chown]))), CAP_CHOWN);
-        assert_eq!(names(1 << 40), ["CAP_CHECKPOINT_RESTORE"]);
+        assert_eq!(capability_names(1 << 40), ["CAP_CHECKPOINT_RESTORE"]);
     }
 }
