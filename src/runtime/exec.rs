@@ -156,7 +156,7 @@ pub fn exec(
         gate: gate_write,
         kind,
         spec: rewritten.spec,
-        rootfs: record.rootfs.clone(),
+        rootfs: record.rootfs,
         notify_socket: notify_socket.clone(),
         container: None,
         cgroup,

@@ -120,6 +120,7 @@ fn listener(
     Ok(Listener::Agent { path: path.into(), metadata })
 }
 
+#[allow(clippy::needless_pass_by_value)] // as map_err gives it
 fn join(errors: Vec<seccomp::Error>) -> anyhow::Error {
     let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
     anyhow!("{}", texts.join("; "))

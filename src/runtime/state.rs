@@ -312,7 +312,7 @@ pub fn list(root: &Path) -> anyhow::Result<Vec<(StateDir, Record)>> {
     let mut found = Vec::new();
     for entry in entries {
         let entry = entry?;
-        if !entry.file_name().to_str().is_some_and(|name| validate_id(name).is_ok()) {
+        if entry.file_name().to_str().is_none_or(|name| validate_id(name).is_err()) {
             continue;
         }
         let directory = StateDir { path: entry.path() };

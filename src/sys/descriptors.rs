@@ -42,6 +42,7 @@ pub fn is_open(fd: RawFd) -> bool {
 }
 
 /// Moves a descriptor to the lowest free number from `at_least` on, with close-on-exec.
+#[allow(clippy::needless_pass_by_value)] // given away for good
 pub fn move_up(fd: OwnedFd, at_least: RawFd) -> io::Result<OwnedFd> {
     // SAFETY: F_DUPFD_CLOEXEC takes an integer and returns a new descriptor.
     let raw = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, at_least) };

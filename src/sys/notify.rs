@@ -20,6 +20,8 @@ const _: () = assert!(size_of::<libc::seccomp_notif_resp>() == 24);
 
 /// `_IOWR('!', 0, struct seccomp_notif)`.
 const RECV: libc::c_ulong = 0xc050_2100;
+/// `SECCOMP_USER_NOTIF_FLAG_CONTINUE`: the constant of libc has another width than the field.
+const CONTINUE: u32 = 1;
 /// `_IOWR('!', 1, struct seccomp_notif_resp)`.
 const SEND: libc::c_ulong = 0xc018_2101;
 
@@ -56,7 +58,7 @@ pub enum Answer {
 pub fn answer(listener: BorrowedFd<'_>, id: u64, answer: Answer) -> io::Result<()> {
     let (error, flags) = match answer {
         Answer::Errno(errno) => (-errno, 0),
-        Answer::Continue => (0, libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE as u32),
+        Answer::Continue => (0, CONTINUE),
     };
     let mut response = libc::seccomp_notif_resp { id, val: 0, error, flags };
     // SAFETY: the pointer is to a struct of the kernel's size (asserted), exclusively ours.
