@@ -6,6 +6,7 @@
 //! takes `512M` and `-1`, reads `-u +1` as a user, and has another name for `checkpoint`.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
@@ -82,7 +83,7 @@ pub enum Command {
     /// Thaw a container
     Resume(liboci_cli::Resume),
     /// Print a container's resource usage and events
-    Events(liboci_cli::Events),
+    Events(Events),
     /// Change a container's limits
     Update(Update),
     /// Write a config.json to start from
@@ -174,6 +175,47 @@ pub struct Exec {
     pub command: Vec<String>,
 }
 
+/// `events`.
+#[derive(Args, Debug)]
+pub struct Events {
+    /// How often statistics are printed: 5s, 1m30s, 500ms; a number alone is of seconds
+    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = parse_duration)]
+    pub interval: Duration,
+    /// Print statistics once
+    #[arg(long)]
+    pub stats: bool,
+    /// The container
+    #[arg(value_name = "CONTAINER")]
+    pub container_id: String,
+}
+
+/// A duration as Go's `time.ParseDuration` takes it, from milliseconds up.
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    let fault = || format!("{text:?} is no duration, such as 5s or 1m30s");
+    if let Ok(seconds) = text.parse::<u32>() {
+        return Ok(Duration::from_secs(seconds.into()));
+    }
+    let mut total = Duration::ZERO;
+    let mut rest = text;
+    while !rest.is_empty() {
+        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+        let (number, tail) = rest.split_at(digits);
+        let letters = tail.bytes().take_while(u8::is_ascii_alphabetic).count();
+        let (unit, tail) = tail.split_at(letters);
+        let milliseconds = match unit {
+            "ms" => 1,
+            "s" => 1_000,
+            "m" => 60_000,
+            "h" => 3_600_000,
+            _ => return Err(fault()),
+        };
+        let number: u32 = number.parse().map_err(|_| fault())?;
+        total += Duration::from_millis(u64::from(number) * milliseconds);
+        rest = tail;
+    }
+    if total.is_zero() { Err(fault()) } else { Ok(total) }
+}
+
 /// `update`.
 #[derive(Args, Debug)]
 pub struct Update {
@@ -251,4 +293,23 @@ pub struct Checkpoint {
     /// The container
     #[arg(value_name = "CONTAINER")]
     pub container_id: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_gos() {
+        let check = |text: &str, expected: u64| {
+            assert_eq!(parse_duration(text), Ok(Duration::from_millis(expected)), "{text}");
+        };
+        check("5s", 5_000);
+        check("1m30s", 90_000);
+        check("500ms", 500);
+        check("7", 7_000);
+        for text in ["", "s", "0s", "5x", "-1s", "1s5", "99999999999s", "1.5s"] {
+            assert!(parse_duration(text).is_err(), "{text}");
+        }
+    }
 }

@@ -56,7 +56,8 @@ fn criu(args: &Checkpoint, pid: i32, spec: &Spec) -> anyhow::Result<Command> {
     command.arg("--work-dir").arg(absolute(&work_path(args))?);
     command.args(["--log-file", "dump.log", "-v4", "--root"]);
     command.arg(spec.root().as_ref().context("root")?.path());
-    command.arg("--manage-cgroups").arg(&args.manage_cgroups_mode);
+    // an option whose value is optional: it has to be one word
+    command.arg(format!("--manage-cgroups={}", args.manage_cgroups_mode));
     let switches = [
         (args.leave_running, "--leave-running"),
         (args.tcp_established, "--tcp-established"),

@@ -43,13 +43,20 @@ pub fn by_force(context: &Context, id: &str) -> anyhow::Result<()> {
     match directory.load() {
         Ok(record) => remove(&directory, &record),
         // create was killed before it had written anything else
-        Err(_) => directory.remove(),
+        Err(_) => {
+            directory.await_holders(PATIENCE)?;
+            directory.remove()
+        }
     }
 }
 
 fn remove(directory: &StateDir, record: &Record) -> anyhow::Result<()> {
-    if let Some(init) = &record.init {
-        init.signal(libc::SIGKILL).with_context(|| format!("kill {}", init.pid))?;
+    match &record.init {
+        Some(init) => {
+            init.signal(libc::SIGKILL).with_context(|| format!("kill {}", init.pid))?;
+        }
+        // a create that was killed: what it has forked ends by itself
+        None => directory.await_holders(PATIENCE)?,
     }
     // with the first process of a pid namespace all others die; without one they are found here
     cgroup::remove(&record.cgroup)?;

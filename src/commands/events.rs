@@ -3,40 +3,45 @@
 
 use std::io::Write;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use libcgroups::stats::{BlkioDeviceStat, MemoryData, PSIStats, Stats};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde_json::{Map, Value, json};
 
+use crate::cli::Events;
 use crate::runtime::state::{StateDir, Status};
 use crate::runtime::{Context, cgroup};
 
-/// Prints statistics, once with --stats, else every --interval seconds until the container ends.
+/// Prints statistics, once with --stats, else at every --interval until the container ends.
 ///
 /// # Errors
 ///
 /// The container does not run, or has no cgroup.
-pub fn run(context: &Context, args: &liboci_cli::Events) -> anyhow::Result<ExitCode> {
+pub fn run(context: &Context, args: &Events) -> anyhow::Result<ExitCode> {
     let directory = StateDir::open(&context.root, &args.container_id)?;
     let record = directory.load()?;
     if matches!(record.status(&directory)?, Status::Stopped | Status::Creating) {
         bail!("container with id {:?} is not running", record.id);
     }
-    if args.interval == 0 {
-        bail!("--interval: must be at least 1 second");
+    if args.interval.is_zero() {
+        bail!("--interval: is zero");
     }
     let init = record.init.context("the container has no process")?;
-    let interval = Timespec::try_from(Duration::from_secs(args.interval.into()))?;
-    let mut killed = oom_kills(&cgroup::stats(&record.cgroup)?);
-    loop {
-        let stats = cgroup::stats(&record.cgroup)?;
-        let now = oom_kills(&stats);
+    let interval = Timespec::try_from(args.interval)?;
+    let counter = cgroup::oom_file(init.pid);
+    let mut killed = cgroup::oom_kills(counter.as_deref());
+    let mut report_kills = || -> anyhow::Result<()> {
+        let now = cgroup::oom_kills(counter.as_deref());
         if now > killed {
             print(&json!({ "type": "oom", "id": record.id }))?;
             killed = now;
         }
+        Ok(())
+    };
+    loop {
+        let stats = cgroup::stats(&record.cgroup)?;
+        report_kills()?;
         print(&json!({ "type": "stats", "id": record.id, "data": data(&stats) }))?;
         if args.stats {
             return Ok(ExitCode::SUCCESS);
@@ -45,6 +50,7 @@ pub fn run(context: &Context, args: &liboci_cli::Events) -> anyhow::Result<ExitC
         let Some(pidfd) = init.open()? else { return Ok(ExitCode::SUCCESS) };
         let mut fds = [PollFd::new(&pidfd, PollFlags::IN)];
         if poll(&mut fds, Some(&interval)).context("poll")? > 0 {
+            report_kills()?;
             return Ok(ExitCode::SUCCESS);
         }
     }
@@ -54,11 +60,6 @@ fn print(event: &Value) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{event}")?;
     Ok(out.flush()?)
-}
-
-/// `oom_kill` of memory.oom_control or memory.events, where the kernel counts it.
-fn oom_kills(stats: &Stats) -> u64 {
-    stats.memory.stats.get("oom_kill").copied().unwrap_or_default()
 }
 
 fn data(stats: &Stats) -> Value {

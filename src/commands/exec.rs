@@ -43,6 +43,9 @@ pub fn run(context: &Context, args: Exec) -> anyhow::Result<ExitCode> {
             bail!("--detach: a terminal is asked for, and nobody takes it: give --console-socket")
         }
         (None, true) => {
+            if process.console_size().is_none() {
+                process.set_console_size(console::own_size());
+            }
             let (ours, theirs) = console::own_socket().context("socketpair")?;
             (Terminal::Socket(theirs), Some(ours))
         }

@@ -48,6 +48,9 @@ pub fn run(context: &Context, args: liboci_cli::Run) -> anyhow::Result<ExitCode>
     let created = create(context, &options, bundle, terminal)?;
     let master = ours.map(|socket| console::receive_master(socket.as_fd())).transpose();
     let waited = master.and_then(|master| {
+        if let Some(master) = &master {
+            console::copy_size(master);
+        }
         start_or_delete(context, &created)?;
         let init = created.record.init.context("the container has no process")?;
         foreground::wait(init, &signals, master)

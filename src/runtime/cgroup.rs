@@ -15,7 +15,7 @@ use libcgroups::common::{
     AnyCgroupManager, CgroupConfig, CgroupManager, CgroupSetup, ControllerOpt, FreezerState,
     create_cgroup_manager, get_cgroup_setup,
 };
-use libcontainer::oci_spec::runtime::LinuxResources;
+use libcontainer::oci_spec::runtime::{LinuxResources, Mount, Spec};
 use serde::{Deserialize, Serialize};
 
 /// Who makes cgroups.
@@ -255,6 +255,74 @@ pub fn stats(location: &Location) -> anyhow::Result<libcgroups::stats::Stats> {
         .manager()?
         .stats()
         .map_err(|error| anyhow!("statistics of cgroup {}: {error}", location.path.display()))
+}
+
+/// The file that counts the processes of a process's memory cgroup which the kernel has killed for
+/// want of memory.
+#[must_use]
+pub fn oom_file(pid: i32) -> Option<PathBuf> {
+    let own = fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
+    let files = own.lines().filter_map(|line| {
+        let mut parts = line.splitn(3, ':').skip(1);
+        let (controllers, path) = (parts.next()?, parts.next()?.trim_start_matches('/'));
+        match controllers {
+            "" => Some(Path::new("/sys/fs/cgroup").join(path).join("memory.events")),
+            names if names.split(',').any(|one| one == "memory") => {
+                Some(Path::new("/sys/fs/cgroup/memory").join(path).join("memory.oom_control"))
+            }
+            _ => None,
+        }
+    });
+    files.into_iter().find(|file| file.exists())
+}
+
+/// The count of [`oom_file`]; 0 where the kernel does not say.
+#[must_use]
+pub fn oom_kills(file: Option<&Path>) -> u64 {
+    let text = file.and_then(|file| fs::read_to_string(file).ok()).unwrap_or_default();
+    let count = |line: &str| line.strip_prefix("oom_kill ")?.trim().parse().ok();
+    text.lines().find_map(count).unwrap_or_default()
+}
+
+/// Where a container that is to see its cgroups read-only has them: each hierarchy is a mount of
+/// its own, and the option `ro` of the one above does not reach it.
+#[must_use]
+pub fn read_only_paths(spec: &Spec) -> Vec<String> {
+    let is_read_only = |mount: &&Mount| {
+        matches!(mount.typ().as_deref(), Some("cgroup" | "cgroup2"))
+            && mount.options().iter().flatten().any(|one| one == "ro")
+    };
+    let destinations: Vec<&Path> = spec
+        .mounts()
+        .iter()
+        .flatten()
+        .filter(is_read_only)
+        .map(|mount| mount.destination().as_path())
+        .collect();
+    let hierarchies = if destinations.is_empty() { Vec::new() } else { hierarchies() };
+    let below = |destination: &Path| {
+        let top = destination.to_path_buf();
+        std::iter::once(top)
+            .chain(hierarchies.iter().map(|one| destination.join(one)))
+            .map(|path| path.to_string_lossy().into_owned())
+            .collect::<Vec<_>>()
+    };
+    destinations.into_iter().flat_map(below).collect()
+}
+
+/// The names under which this host has its hierarchies mounted.
+fn hierarchies() -> Vec<String> {
+    let text = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let name = |line: &str| {
+        let (mount, filesystem) = line.split_once(" - ")?;
+        let point = Path::new(mount.split(' ').nth(4)?);
+        let inner = filesystem.starts_with("cgroup") && point != Path::new("/sys/fs/cgroup");
+        inner.then(|| point.file_name().map(|name| name.to_string_lossy().into_owned()))?
+    };
+    let mut names: Vec<String> = text.lines().filter_map(name).collect();
+    names.sort();
+    names.dedup();
+    names
 }
 
 /// Kills what is left in a container's cgroup and removes it.

@@ -80,6 +80,14 @@ impl Drop for RawTerminal {
     }
 }
 
+/// The size of the caller's terminal, if it has one.
+#[must_use]
+pub fn own_size() -> Option<libcontainer::oci_spec::runtime::Box> {
+    let size = tcgetwinsize(rustix::stdio::stdin()).ok()?;
+    let builder = libcontainer::oci_spec::runtime::BoxBuilder::default();
+    builder.height(u64::from(size.ws_row)).width(u64::from(size.ws_col)).build().ok()
+}
+
 /// Gives the container's terminal the size of the caller's.
 pub fn copy_size(master: impl AsFd) {
     // a caller without a terminal has no size to give

@@ -191,6 +191,7 @@ fn create_in(
 
     unprivileged::enter(&location, &spec)?;
     let mut rewritten = rewrite(&spec, &bundle.path, &location, &plan)?;
+    close_cgroups(&mut rewritten.spec);
     prepare::add(&mut rewritten.spec, &rootfs, &copy_up, &propagation)?;
     if options.keyring == Keyring::New {
         launcher::join_session_keyring(&options.id);
@@ -232,6 +233,7 @@ fn create_in(
         preserve_fds: options.preserve_fds,
         no_pivot: options.no_pivot,
     };
+    let held = directory.hold()?;
     let (pid, resctrl) = launcher::start(start, Executor::new(prepared))?;
     record.init = Some(Identity::of(pid).context("the container's process ended at once")?);
     record.resctrl = resctrl;
@@ -241,6 +243,7 @@ fn create_in(
         launcher::write_pid_file(path, pid)?;
     }
     File::from(commit_write).write_all(&[1]).context("the container's process ended at once")?;
+    drop(held);
     unwind.disarm();
     Ok(Created { record, directory })
 }
@@ -267,6 +270,18 @@ pub fn needs_sealed_copy(spec: &Spec) -> bool {
     let namespaces = spec.linux().as_ref().and_then(|linux| linux.namespaces().clone());
     let has_user = namespaces.iter().flatten().any(|one| one.typ().to_string() == "user");
     sets.union() & CAP_SYS_ADMIN != 0 && !has_user
+}
+
+/// A mount of the cgroups that is to be read-only is that with all its hierarchies.
+fn close_cgroups(spec: &mut Spec) {
+    let closed = cgroup::read_only_paths(spec);
+    if let Some(linux) = spec.linux_mut()
+        && !closed.is_empty()
+    {
+        let mut paths = linux.readonly_paths().clone().unwrap_or_default();
+        paths.extend(closed);
+        linux.set_readonly_paths(Some(paths));
+    }
 }
 
 fn rewrite(

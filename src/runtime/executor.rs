@@ -21,7 +21,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use brig_policy::spec::Launch;
-use libcontainer::container::State;
+use libcontainer::container::{ContainerStatus, State};
 use libcontainer::oci_spec::runtime::Spec;
 use libcontainer::workload::{
     Executor as LibcontainerExecutor, ExecutorError, ExecutorSetEnvsError, ExecutorValidationError,
@@ -284,6 +284,7 @@ impl Executor {
         }
         let mut state = self.prepared.state.clone();
         state.pid = self.found.get().map(|program| program.host_pid);
+        state.status = ContainerStatus::Created;
         libcontainer::hooks::run_hooks(Some(hooks), Some(&state), None, None)
             .map_err(|error| format!("startContainer hook: {}", super::launcher::chain(&error)))
     }

@@ -87,6 +87,7 @@ pub fn start(start: Start, executor: Executor) -> anyhow::Result<(i32, bool)> {
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
         .context("prctl(PR_SET_DUMPABLE, 0)")?;
     let causes = logging::collect_causes()?;
+    let cwd = start.spec.process().as_ref().map(|one| one.cwd().clone()).unwrap_or_default();
     let args = ContainerArgs {
         container_type: start.kind,
         syscall: SyscallType::Linux,
@@ -110,13 +111,14 @@ pub fn start(start: Start, executor: Executor) -> anyhow::Result<(i32, bool)> {
     match container_main_process(&args) {
         Ok((pid, resctrl)) => Ok((pid.as_raw(), resctrl)),
         Err(error) => {
-            let text = readable(&chain(&error));
-            Err(match causes.first() {
-                Some(cause) if !text.contains(&cause) && !cause.contains(&text) => {
-                    anyhow!("{text}: {cause}")
-                }
-                _ => anyhow!(text),
-            })
+            let mut text = readable(&chain(&error));
+            if let Some(cause) = causes.first()
+                && !text.contains(&cause)
+                && !cause.contains(&text)
+            {
+                text = format!("{text}: {cause}");
+            }
+            Err(anyhow!(name_cwd(text, &cwd)))
         }
     }
 }
@@ -150,6 +152,18 @@ pub fn chain(error: &dyn Error) -> String {
         source = inner.source();
     }
     text
+}
+
+/// libcontainer's message about the working directory, which names neither it nor the field.
+fn name_cwd(text: String, cwd: &Path) -> String {
+    let Some((_, errno)) = text.rsplit_once("failed to chdir: ") else { return text };
+    let reason = match errno.split(':').next().unwrap_or_default() {
+        "ENOENT" => "no such file or directory",
+        "EACCES" => "permission denied",
+        "ENOTDIR" => "not a directory",
+        other => other,
+    };
+    format!("process.cwd: chdir to {:?}: {reason}", cwd.display().to_string())
 }
 
 /// Without the words that libcontainer puts around a message on its way between processes.

@@ -56,7 +56,7 @@ pub fn add(
         rootfs: rootfs.path.clone(),
         copy_up: copy_up.iter().map(PathBuf::from).collect(),
         directory: missing_cwd(spec, rootfs)?,
-        propagation: if host_shares_mounts() || propagation.values().any(|one| shares(one)) {
+        propagation: if host_shares_mounts() || propagation.values().any(|one| differs(one)) {
             propagation.clone()
         } else {
             BTreeMap::new()
@@ -88,8 +88,9 @@ fn host_shares_mounts() -> bool {
     std::fs::read_to_string("/proc/self/mountinfo").map_or(true, |text| text.contains(" shared:"))
 }
 
-fn shares(propagation: &str) -> bool {
-    matches!(propagation, "shared" | "rshared")
+/// From what a mount is where the host shares none: private.
+fn differs(propagation: &str) -> bool {
+    matches!(propagation, "shared" | "rshared" | "unbindable" | "runbindable")
 }
 
 /// The working directory, where it is known to be missing or cannot be looked up yet.

@@ -89,12 +89,17 @@ impl Identity {
     }
 }
 
-/// Kills and reaps brig's own children: what an unfinished create may have left.
-pub fn kill_children() {
+/// The children of the calling thread.
+fn children() -> Vec<i32> {
     let tid = rustix::thread::gettid();
     let path = format!("/proc/self/task/{}/children", tid.as_raw_nonzero());
     let children = fs::read_to_string(path).unwrap_or_default();
-    for pid in children.split_whitespace().filter_map(|pid| pid.parse().ok()) {
+    children.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
+}
+
+/// Kills and reaps brig's own children: what an unfinished create may have left.
+pub fn kill_children() {
+    for pid in children() {
         if let Ok(child) = Identity::of(pid)
             && let Err(error) = child.signal(libc::SIGKILL)
         {

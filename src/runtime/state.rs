@@ -9,6 +9,7 @@
 //! | `config.json` | the specification as it was at create |
 //! | `plan.json` | the seccomp program and what goes with it |
 //! | `lock` | held by the command that changes the container |
+//! | `creating` | held while the container is being made, by all processes that do it |
 //! | `notify.sock` | libcontainer's: a connection lets the first process go on |
 //! | `start.sock` | the first process's report to `start`; gone once it has been started |
 //! | `supervisor.sock` | where added processes hand over their listener, if anything is mediated |
@@ -27,9 +28,11 @@ use anyhow::{Context as _, bail};
 use brig_policy::spec::validate_id;
 use chrono::{DateTime, Utc};
 use libcontainer::oci_spec::runtime::Spec;
-use rustix::fs::{FlockOperation, fcntl_lock};
+use rustix::event::{Timespec, poll};
+use rustix::fs::{FlockOperation, fcntl_lock, flock};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use super::cgroup::{self, Location};
 use super::plan::Plan;
@@ -42,6 +45,7 @@ const RECORD: &str = "state.json";
 const SPEC: &str = "config.json";
 const PLAN: &str = "plan.json";
 const LOCK: &str = "lock";
+const CREATING: &str = "creating";
 /// The socket of [`crate::runtime::executor`] that `start` listens to.
 pub const START_SOCKET: &str = "start.sock";
 /// The socket of [`crate::supervisor`] for added processes.
@@ -173,6 +177,46 @@ impl StateDir {
         fcntl_lock(&file, FlockOperation::LockExclusive)
             .with_context(|| format!("lock {}", path.display()))?;
         Ok(file)
+    }
+
+    /// Marks the directory as one that a container is being made for: by this process, and by
+    /// those that it forks for as long as they have not executed a program.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's.
+    pub fn hold(&self) -> anyhow::Result<File> {
+        let path = self.file(CREATING);
+        let file = File::create(&path).with_context(|| format!("create {}", path.display()))?;
+        // flock(2), because it is inherited; another file than `lock` has, whose lock is lost when
+        // any descriptor of that file is closed
+        flock(&file, FlockOperation::LockShared)
+            .with_context(|| format!("flock {}", path.display()))?;
+        Ok(file)
+    }
+
+    /// Waits until nobody [holds](Self::hold) the directory: a killed create's children may still
+    /// be making cgroups.
+    ///
+    /// # Errors
+    ///
+    /// Somebody still does after `limit`.
+    pub fn await_holders(&self, limit: Duration) -> anyhow::Result<()> {
+        let path = self.file(CREATING);
+        let Ok(file) = File::open(&path) else { return Ok(()) };
+        let deadline = Instant::now() + limit;
+        loop {
+            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => return Ok(()),
+                Err(rustix::io::Errno::WOULDBLOCK) if Instant::now() < deadline => {
+                    let moment = Timespec { tv_sec: 0, tv_nsec: 1_000_000 };
+                    poll(&mut [], Some(&moment)).unwrap_or_default();
+                }
+                Err(error) => {
+                    return Err(error).with_context(|| format!("flock {}", path.display()));
+                }
+            }
+        }
     }
 
     /// Reads the record.

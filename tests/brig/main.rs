@@ -8,12 +8,24 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod agent;
+mod beside_runc;
+mod checkpoint;
+mod commands;
 mod engines;
+mod exec;
+mod executable;
 #[allow(dead_code, unused_imports)]
 mod harness;
+mod hooks;
+mod hostile;
 mod lifecycle;
+mod malformed;
+mod mounts;
 mod namespaces;
+mod residue;
 mod rootless;
 mod seccomp;
+mod soak;
 mod supervisor;
+mod tty;
 mod workload;

@@ -111,7 +111,8 @@ fn normalize_mount(
     let Some(mount) = mount.as_object_mut() else { return };
     let destination =
         mount.get("destination").and_then(Value::as_str).unwrap_or_default().to_owned();
-    let mut is_bind = false;
+    let kind = mount.get("type").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let mut is_bind = kind == "bind";
     if let Some(Value::Array(options)) = mount.get_mut("options") {
         options.retain(|option| match option.as_str() {
             Some("tmpcopyup") => {
@@ -134,7 +135,6 @@ fn normalize_mount(
             _ => true,
         });
     }
-    let kind = mount.get("type").and_then(Value::as_str).unwrap_or_default().to_owned();
     if is_bind {
         mount.insert("type".to_owned(), Value::from("bind"));
     } else if kind == "none" && mount.get("source").is_none() {

@@ -44,6 +44,10 @@ pub struct Outcome {
     pub stdout: String,
     /// Its errors.
     pub stderr: String,
+    /// The file that has its output.
+    pub out_path: PathBuf,
+    /// The file that has its errors.
+    pub err_path: PathBuf,
 }
 
 static NUMBER: AtomicU32 = AtomicU32::new(0);
@@ -174,6 +178,8 @@ impl Running {
             status,
             stdout: read(&self.stdout),
             stderr: read(&self.stderr),
+            out_path: self.stdout.clone(),
+            err_path: self.stderr.clone(),
         }
     }
 }

@@ -7,11 +7,11 @@ mod leftovers;
 pub mod process;
 mod terminal;
 
-use std::cell::RefCell;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -40,7 +40,7 @@ pub struct Test {
     dir: PathBuf,
     /// The first bundle.
     pub bundle: Bundle,
-    roots: RefCell<Vec<PathBuf>>,
+    roots: Mutex<Vec<PathBuf>>,
 }
 
 /// A bundle: a directory with config.json and rootfs.
@@ -78,7 +78,7 @@ impl Test {
         // users other than root have to reach what is in it
         fs::set_permissions(&dir, fs::Permissions::from_mode(0o755)).unwrap();
         let bundle = Bundle::create(&dir.join("bundle"), &tag);
-        let roots = RefCell::new(vec![dir.join("root")]);
+        let roots = Mutex::new(vec![dir.join("root")]);
         Test { name, tag, dir, bundle, roots }
     }
 
@@ -110,7 +110,7 @@ impl Test {
 
     /// Has another --root looked at in the end.
     pub fn watch_root(&self, root: &Path) {
-        self.roots.borrow_mut().push(root.to_owned());
+        self.roots.lock().unwrap().push(root.to_owned());
     }
 
     /// A container id that only this test uses.
@@ -212,20 +212,26 @@ impl Test {
     /// Nothing is left now: no state directory, cgroup, mount or process of this test.
     #[track_caller]
     pub fn assert_clean(&self) {
-        let found = leftovers::settled(&self.tag, &self.roots.borrow());
+        let found = leftovers::settled(
+            &self.tag,
+            &self.roots.lock().unwrap_or_else(PoisonError::into_inner),
+        );
         assert!(found.is_empty(), "left behind: {found:#?}");
     }
 }
 
 impl Drop for Test {
     fn drop(&mut self) {
-        for root in self.roots.borrow().iter() {
+        for root in self.roots.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             for id in leftovers::entries(root) {
                 let delete = Runner::new(env!("CARGO_BIN_EXE_brig"), &self.dir);
                 delete.arg("--root").arg(root).args(["delete", "--force", &id]).limit(LIMIT).run();
             }
         }
-        let found = leftovers::settled(&self.tag, &self.roots.borrow());
+        let found = leftovers::settled(
+            &self.tag,
+            &self.roots.lock().unwrap_or_else(PoisonError::into_inner),
+        );
         leftovers::sweep(&self.tag);
         fs::remove_dir_all(&self.dir).unwrap_or_default();
         if !found.is_empty() {
