@@ -87,7 +87,7 @@ pub fn start(start: Start, executor: Executor) -> anyhow::Result<(i32, bool)> {
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
         .context("prctl(PR_SET_DUMPABLE, 0)")?;
     let causes = logging::collect_causes()?;
-    let cwd = start.spec.process().as_ref().map(|one| one.cwd().clone()).unwrap_or_default();
+    let cwd = spec.process().as_ref().map(|one| one.cwd().clone()).unwrap_or_default();
     let args = ContainerArgs {
         container_type: start.kind,
         syscall: SyscallType::Linux,
