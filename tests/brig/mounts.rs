@@ -34,7 +34,10 @@ fn every_form_of_rootfs_propagation_is_accepted() {
         match expected {
             Some(text) => assert!(root.contains(text), "{form}: {root}"),
             None => {
-                assert!(!root.contains("shared:") && !root.contains("unbindable"), "{form}: {root}")
+                assert!(
+                    !root.contains("shared:") && !root.contains("unbindable"),
+                    "{form}: {root}"
+                );
             }
         }
         t.assert_clean();
