@@ -20,6 +20,8 @@ const _: () = assert!(size_of::<libc::seccomp_notif_resp>() == 24);
 
 /// `_IOWR('!', 0, struct seccomp_notif)`.
 const RECV: libc::c_ulong = 0xc050_2100;
+/// `SECCOMP_USER_NOTIF_FLAG_CONTINUE`: the constant of libc has another width than the field.
+const CONTINUE: u32 = 1;
 /// `_IOWR('!', 1, struct seccomp_notif_resp)`.
 const SEND: libc::c_ulong = 0xc018_2101;
 

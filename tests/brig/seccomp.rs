@@ -35,12 +35,13 @@ fn a_denied_call_fails_in_the_first_process_and_in_added_ones() {
 }
 
 #[test]
-fn without_seccomp_there_is_no_filter() {
+fn without_seccomp_the_default_profile_holds() {
     let mut t = test!();
     let id = t.start_sleeping();
-    assert_eq!(process::status(t.pid(&id), "Seccomp").unwrap(), "0");
+    assert_eq!(process::status(t.pid(&id), "Seccomp").unwrap(), "2");
     let added = t.exec(&id, ["/bin/cat", "/proc/self/status"]).ok().stdout;
-    assert_eq!(process::field(&added, "Seccomp").unwrap(), "0");
+    assert_eq!(process::field(&added, "Seccomp").unwrap(), "2");
+    t.exec(&id, ["/bin/unshare", "-U", "true"]).fails_with("not permitted");
 }
 
 #[test]

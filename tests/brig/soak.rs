@@ -31,7 +31,7 @@ fn a_foreground_run_of_true_never_hangs() {
                 let cgroup = t.another_bundle(&format!("w{worker}"));
                 scope.spawn(move || {
                     cgroup.write();
-                    for round in 0..rounds(200) / 4 {
+                    for round in 0..rounds(80) / 4 {
                         let id = t.id(&format!("{worker}-{round}"));
                         let run = t.brig().args(["run", "--bundle"]).arg(&cgroup.dir).arg(id);
                         let outcome = run.run().ok();
