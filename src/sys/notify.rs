@@ -39,9 +39,6 @@ pub fn receive(listener: BorrowedFd<'_>) -> io::Result<Notification> {
     Ok(Notification { id: notif.id, number: notif.data.nr, arch: notif.data.arch })
 }
 
-/// `SECCOMP_USER_NOTIF_FLAG_CONTINUE`.
-const CONTINUE: u32 = 1;
-
 /// An answer to a notification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
