@@ -115,7 +115,11 @@ impl<S: Subscriber> Layer<S> for Lines {
             return;
         }
         let line = one_line(&text.line());
-        let level = metadata.level().as_str().to_ascii_lowercase();
+        // runc's word
+        let level = match *metadata.level() {
+            Level::WARN => "warning".to_owned(),
+            level => level.as_str().to_ascii_lowercase(),
+        };
         match &log.file {
             Some(file) => write_line(file, log.format, &level, &line),
             None => eprintln!("brig: {level}: {line}"),

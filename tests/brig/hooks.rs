@@ -168,7 +168,7 @@ fn failing_hooks_after_the_start_are_warnings() {
     t.bundle.config["hooks"] =
         json!({ "poststart": [{ "path": "/bin/false" }], "poststop": [{ "path": "/bin/false" }] });
     let outcome = t.run(["/bin/echo", "ran"]).prints("ran");
-    assert_eq!(outcome.stderr.matches("warn:").count(), 2, "{outcome:?}");
+    assert_eq!(outcome.stderr.matches("warning:").count(), 2, "{outcome:?}");
     t.assert_clean();
 }
 

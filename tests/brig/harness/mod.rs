@@ -370,6 +370,7 @@ pub fn until<T>(what: &str, mut question: impl FnMut() -> Option<T>) -> T {
             return answer;
         }
         assert!(Instant::now() < deadline, "waited in vain for: {what}");
+        process::reap_orphans();
         process::pause();
     }
 }
