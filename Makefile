@@ -33,3 +33,24 @@ test: test-deps lint
 
 install: build
 	install -D -m 0755 $(TARGET_DIR)/release/brig $(DESTDIR)$(PREFIX)/sbin/brig
+
+# Long runs, in no submission.
+.PHONY: bench fuzz soak
+FUZZ_SECONDS ?= 60
+FUZZ_TARGETS := $(notdir $(basename $(wildcard fuzz/fuzz_targets/*.rs)))
+
+bench: build
+	@./tests/setup/install test
+	python3 benches/start --rounds 60 --markdown $(TARGET_DIR)/release/brig
+	cargo bench -p brig-policy
+
+fuzz: deps
+	@command -v cargo-fuzz >/dev/null || env -u CARGO_BUILD_TARGET -u RUSTFLAGS cargo install --locked cargo-fuzz
+	@for target in $(FUZZ_TARGETS); do \
+	  mkdir -p fuzz/corpus/$$target && \
+	  env -u CARGO_BUILD_TARGET -u RUSTFLAGS RUSTC_BOOTSTRAP=1 cargo fuzz run $$target \
+	    fuzz/corpus/$$target fuzz/seeds/$$target -- -max_total_time=$(FUZZ_SECONDS) || exit 1; \
+	done
+
+soak: test-deps
+	BRIG_TESTS_ROUNDS=10000 cargo nextest run -p brig --profile soak -E 'test(soak::)'
