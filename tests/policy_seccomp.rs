@@ -53,3 +53,18 @@ fn arguments_that_make_no_sense_are_refused() {
         assert!(Cli::try_parse_from(["seccomp"].iter().chain(args)).is_err(), "{args:?}");
     }
 }
+
+#[test]
+fn the_program_of_a_profile_is_listed_with_the_rules_that_decide() {
+    let plan = |args: &[&str]| {
+        let mut brig = std::process::Command::new(env!("CARGO_BIN_EXE_brig"));
+        brig.args(["policy", "plan", "--seccomp"]).args(args).output().unwrap()
+    };
+    let listed = plan(&["default"]);
+    let text = String::from_utf8(listed.stdout).unwrap();
+    assert!(listed.status.success() && text.contains("x86_64") && text.contains("io_uring_setup"));
+    let instructions = plan(&["default", "--disassemble"]);
+    assert!(String::from_utf8(instructions.stdout).unwrap().starts_with("    0  load arch"));
+    let missing = plan(&["/nonexistent.toml"]);
+    assert_eq!(missing.status.code(), Some(2));
+}

@@ -29,6 +29,7 @@ mod interpret;
 mod lower;
 mod multiplexer;
 mod parse;
+mod profile;
 mod program;
 mod reference;
 mod render;
@@ -52,6 +53,7 @@ pub use inspect::{
 pub use interpret::{Outcome, is_constant_allow, run};
 pub use lower::HOT;
 pub use parse::parse;
+pub use profile::restrictions;
 pub use program::{Instruction, MAX_INSTRUCTIONS, Program, code};
 pub use reference::{Reason, SeccompData, Verdict, verdict};
 pub use render::{explain, report};

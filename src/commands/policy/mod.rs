@@ -4,6 +4,7 @@
 mod check;
 mod diff;
 mod explain;
+mod plan;
 mod seccomp;
 mod show;
 mod test;
@@ -40,6 +41,8 @@ enum Command {
     /// Say what B allows that A does not, and the reverse; exit 1 if they differ
     Diff(diff::Diff),
     Seccomp(seccomp::Seccomp),
+    /// Print what enforces a profile; today: its seccomp program
+    Plan(plan::Plan),
 }
 
 /// A profile: a file, or the name of a built-in one.
@@ -63,6 +66,7 @@ pub fn run(policy: Policy, set: Vec<(String, String)>) -> anyhow::Result<ExitCod
         Command::Test(command) => test::run(&command, overrides),
         Command::Diff(command) => diff::run(&command, overrides),
         Command::Seccomp(command) => return seccomp::run(&command),
+        Command::Plan(command) => return plan::run(&command, overrides),
     };
     match done {
         // Whoever reads the output has seen enough.

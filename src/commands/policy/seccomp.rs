@@ -70,7 +70,12 @@ pub fn run(args: &Seccomp) -> anyhow::Result<ExitCode> {
         None if args.disassemble => Question::Instructions,
         None => Question::Listing,
     };
-    match seccomp::inspect(&document, &question, &machine(args)?, args.arch) {
+    match seccomp::inspect(
+        &document,
+        &question,
+        &machine(args.kernel, &args.capability)?,
+        args.arch,
+    ) {
         Ok(answer) => {
             write!(io::stdout(), "{}", answer.text)?;
             let denied = answer.action.is_some_and(|action| !action.permits());
@@ -85,10 +90,15 @@ pub fn run(args: &Seccomp) -> anyhow::Result<ExitCode> {
     }
 }
 
-fn machine(args: &Seccomp) -> anyhow::Result<Host> {
+/// This machine, for a container with these capabilities.
+///
+/// # Errors
+///
+/// It is of no architecture of OCI's, or does not tell its kernel's version.
+pub fn machine(kernel: Option<(u32, u32)>, capabilities: &[String]) -> anyhow::Result<Host> {
     let native = Arch::of_build()
         .ok_or_else(|| anyhow!("{} is no architecture of OCI", std::env::consts::ARCH))?;
-    let kernel = match args.kernel {
+    let kernel = match kernel {
         Some(kernel) => kernel,
         None => {
             let release = std::fs::read_to_string("/proc/sys/kernel/osrelease")
@@ -96,5 +106,5 @@ fn machine(args: &Seccomp) -> anyhow::Result<Host> {
             version(&release).map_err(|why| anyhow!("{}: {why}", release.trim()))?
         }
     };
-    Ok(Host { native, kernel, capabilities: seccomp::capabilities(&args.capability) })
+    Ok(Host { native, kernel, capabilities: seccomp::capabilities(capabilities) })
 }
