@@ -26,7 +26,7 @@ demo: build
 lint:
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
 
 test: test-deps lint
 	BRIG_TESTS_COMPLETE=1 cargo nextest run --workspace

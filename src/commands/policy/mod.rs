@@ -36,7 +36,7 @@ enum Command {
     Show(show::Show),
     /// Say whether an operation is allowed, and which rule decides; exit 1 if it is not
     Explain(explain::Explain),
-    /// Evaluate the [[test]]s of profiles; exit 1 if one fails
+    /// Evaluate the tests of profiles; exit 1 if one fails
     Test(test::Test),
     /// Say what B allows that A does not, and the reverse; exit 1 if they differ
     Diff(diff::Diff),
