@@ -68,6 +68,9 @@ impl Rootfs {
     /// # Errors
     ///
     /// What is refused, with the field that names it.
+    // RACE: whoever shares a volume with the container can swap a directory for a link between this
+    // and the mount; libcontainer resolves every destination inside the root again when it mounts,
+    // so that what is decided here can only refuse more
     pub fn settle(&self, spec: &mut Spec) -> anyhow::Result<()> {
         for name in ["dev", "proc", "sys"] {
             self.refuse_link(name)?;
