@@ -18,3 +18,4 @@ pub mod policy;
 pub mod profile;
 pub mod seccomp;
 pub mod spec;
+pub mod target;
