@@ -14,6 +14,7 @@ pub mod diff;
 pub mod explain;
 pub mod net;
 pub mod path;
+pub mod plan;
 pub mod policy;
 pub mod profile;
 pub mod seccomp;

@@ -43,7 +43,7 @@ impl FileIndex {
             });
         }
         let entries = Entries::new(entries, set.len());
-        Self { set, entries, present: present(files) }
+        Self { set, entries, present: files.governed() }
     }
 
     /// The present list that the access falls under; `None`: nothing restricts it.
@@ -149,18 +149,6 @@ pub(crate) const fn governing(access: Access) -> List {
         }
         Access::Execute => List::FilesExecute,
     }
-}
-
-/// The accesses that a present list governs.
-fn present(files: &Files) -> AccessSet {
-    [
-        (&files.read, AccessSet::GOVERNED_BY_READ),
-        (&files.write, AccessSet::GOVERNED_BY_WRITE),
-        (&files.execute, AccessSet::GOVERNED_BY_EXECUTE),
-    ]
-    .into_iter()
-    .filter(|(list, _)| list.is_some())
-    .fold(AccessSet::EMPTY, |present, (_, governed)| present.union(governed))
 }
 
 type Ranked<'a> = (List, u32, &'a PathRule, AccessSet);

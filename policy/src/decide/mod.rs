@@ -35,6 +35,7 @@ pub use operation::{
 pub use parse::{OperationError, OperationErrorKind};
 
 use crate::policy::{Mode, Policy};
+pub(crate) use entries::{Entries, Entry};
 pub(crate) use layer::LayerIndex;
 
 /// A policy, prepared for decisions.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 pub const MAX_PATH: usize = 4095;
 
 /// An absolute path without empty, `.` or `..` components, without NUL, without a final slash
-/// (save `/` itself). INVARIANT: established by [`AbsPath::new`], the only constructor.
+/// (save `/` itself). INVARIANT: established by [`AbsPath::new`]; the other constructors make `/`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct AbsPath(Box<[u8]>);
 
@@ -56,6 +56,12 @@ impl AbsPath {
             }
         }
         Ok(Self(bytes.into()))
+    }
+
+    /// `/`.
+    #[must_use]
+    pub fn root() -> Self {
+        Self(b"/".as_slice().into())
     }
 
     /// The path's bytes, from the first slash on.

@@ -10,6 +10,7 @@
 //! system, or know what exists; it compares names that somebody else has resolved.
 
 mod absolute;
+mod cursor;
 mod error;
 mod explore;
 mod nfa;
@@ -20,6 +21,7 @@ mod set;
 
 pub use absolute::{AbsPath, PathError};
 pub(crate) use absolute::{Printed, unprinted};
+pub(crate) use cursor::Cursor;
 pub use error::{PatternError, PatternErrorKind};
 pub use explore::TooComplex;
 pub(crate) use explore::{Budget, Next, Visitor, explore, explore_beneath, explore_names};

@@ -6,7 +6,7 @@
 //! at most a constant number of states for each byte of a pattern, braces included: `{a,b}{c,d}…`
 //! is linear. Reading a byte costs at most the active states with their edges.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::pattern::{ByteSet, Token};
 use super::set::PatternId;
@@ -269,6 +269,23 @@ impl Nfa {
     pub(super) fn accepted(&self, states: &[StateId], found: &mut Vec<PatternId>) {
         let accepts = states.iter().map(|&id| self.state(id).accepts);
         found.extend(accepts.filter(|&accepts| accepts != NONE).map(PatternId));
+    }
+
+    /// The patterns that can still be matched from these states by reading something.
+    pub(super) fn acceptable(&self, states: &[StateId], found: &mut BTreeSet<PatternId>) {
+        let mut seen: BTreeSet<StateId> = states.iter().copied().collect();
+        let mut waiting: Vec<StateId> = states.to_vec();
+        while let Some(id) = waiting.pop() {
+            for edge in self.edges(id) {
+                if seen.insert(edge.to) {
+                    waiting.push(edge.to);
+                }
+            }
+            let accepts = self.state(id).accepts;
+            if accepts != NONE {
+                found.insert(PatternId(accepts));
+            }
+        }
     }
 
     /// The bytes that edges of these states name, and the classes of bytes that they tell apart:

@@ -129,11 +129,48 @@ impl Pattern {
         &self.prefix
     }
 
+    /// The paths that it names, if they are few and known: a literal is one; braces without a
+    /// wildcard are as many as they have alternatives, up to `most`.
+    #[must_use]
+    pub(crate) fn paths(&self, most: usize) -> Option<Vec<super::AbsPath>> {
+        if self.tail.is_empty() {
+            return Some(super::AbsPath::new(&self.prefix).into_iter().collect());
+        }
+        let mut start = self.prefix.to_vec();
+        if start != b"/" {
+            start.push(b'/');
+        }
+        let texts = spell(vec![start], &self.tail, most)?;
+        // an alternative that makes an empty component or a dot matches nothing that can exist
+        Some(texts.iter().filter_map(|text| super::AbsPath::new(text).ok()).collect())
+    }
+
     /// What follows the literal prefix and a slash; empty for a literal.
     #[must_use]
     pub fn tail(&self) -> &[Token] {
         &self.tail
     }
+}
+
+/// Every text that the tokens make behind each of these.
+fn spell(begun: Vec<Vec<u8>>, tokens: &[Token], most: usize) -> Option<Vec<Vec<u8>>> {
+    tokens.iter().try_fold(begun, |mut begun, token| match token {
+        Token::Byte(byte) => {
+            begun.iter_mut().for_each(|text| text.push(*byte));
+            Some(begun)
+        }
+        Token::Alternatives(alternatives) => {
+            let mut all = Vec::new();
+            for tokens in alternatives {
+                all.extend(spell(begun.clone(), tokens, most)?);
+                if all.len() > most {
+                    return None;
+                }
+            }
+            Some(all)
+        }
+        Token::Class(_) | Token::Star | Token::DeepStar | Token::Components => None,
+    })
 }
 
 impl PartialEq for Pattern {

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 
 use super::absolute::AbsPath;
 use super::nfa::{Nfa, StateId, StateSet};
-use super::pattern::{NamePattern, Pattern};
+use super::pattern::{NamePattern, Pattern, Token};
 
 /// A pattern of a set. Patterns that are known to be equal have the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -61,19 +61,25 @@ impl PatternSet {
 
     /// Adds a pattern.
     pub fn insert(&mut self, pattern: &Pattern) -> PatternId {
+        self.insert_at(pattern.literal_prefix(), pattern.tail())
+    }
+
+    /// Adds the pattern that has this tail behind another directory than the one it was written
+    /// with.
+    pub(crate) fn insert_at(&mut self, prefix: &[u8], tail: &[Token]) -> PatternId {
         let mut node = Self::ROOT;
-        for component in super::absolute::components(pattern.literal_prefix()) {
+        for component in super::absolute::components(prefix) {
             node = self.child(node, component);
         }
         let fresh = PatternId(self.len);
-        let id = if pattern.literal().is_some() {
+        let id = if tail.is_empty() {
             match self.nodes.get_mut(node as usize) {
                 Some(node) => *node.literal.get_or_insert(fresh),
                 None => fresh,
             }
         } else {
             let start = self.tails(node);
-            let end = self.nfa.add(start, pattern.tail());
+            let end = self.nfa.add(start, tail);
             self.nfa.accept(end, fresh)
         };
         self.len += u32::from(id == fresh);

@@ -24,6 +24,21 @@ pub struct Files {
     pub mask: Vec<PathRule>,
 }
 
+impl Files {
+    /// The accesses that a present list restricts.
+    #[must_use]
+    pub fn governed(&self) -> AccessSet {
+        [
+            (&self.read, AccessSet::GOVERNED_BY_READ),
+            (&self.write, AccessSet::GOVERNED_BY_WRITE),
+            (&self.execute, AccessSet::GOVERNED_BY_EXECUTE),
+        ]
+        .into_iter()
+        .filter(|(list, _)| list.is_some())
+        .fold(AccessSet::EMPTY, |present, (_, governed)| present.union(governed))
+    }
+}
+
 /// Paths that a rule names.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct PathRule {

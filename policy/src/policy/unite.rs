@@ -10,7 +10,7 @@
 //! its scalars would win. So [`Policy::require`] keeps the required policy whole beside the other,
 //! and an operation must be allowed by both.
 
-use super::{Policy, Setting};
+use super::{Mode, Policy, Setting};
 
 impl Policy {
     /// The policy of a child (`self`) that extends `parent`.
@@ -88,6 +88,12 @@ fn grants<T: Clone + Ord>(child: &mut Option<Vec<T>>, parent: &Option<Vec<T>>) {
 }
 
 impl Policy {
+    /// Whether its denies deny (and are not only logged). What it requires may do otherwise.
+    #[must_use]
+    pub fn enforces(&self) -> bool {
+        self.audit.mode.as_ref().is_none_or(|mode| mode.value == Mode::Enforce)
+    }
+
     /// `no_new_privileges`, which is true where nothing is said.
     #[must_use]
     pub fn no_new_privileges(&self) -> bool {

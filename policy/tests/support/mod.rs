@@ -5,6 +5,8 @@
 //! in ` = ACCESS,ACCESS`. `syscalls.deny ioctl 1=0x5412`. `process.max_processes 5`.
 #![allow(dead_code, clippy::unwrap_used, clippy::panic)]
 
+pub mod tree;
+
 use brig_policy::decide::{Decision, Operation, decide};
 use brig_policy::net::Address;
 use brig_policy::path::Pattern;

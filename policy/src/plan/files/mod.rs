@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `[files]`: what Landlock and mounts enforce of it, in a tree of files.
+//!
+//! [`settle`] is the whole of it: a policy and a tree in, [`Settled`] out. `brig policy plan` calls
+//! it with the tree in which everything exists ([`Assumed`]) or with a bundle's; the executor calls
+//! it in the container, when everything is mounted, and carries out what it returns.
+
+mod error;
+mod layer;
+mod loader;
+mod mounts;
+mod place;
+mod tree;
+
+pub use error::{Note, PlaceError};
+pub use loader::{ElfError, candidates, for_interpreting_only, interpreter};
+pub use mounts::{Mounts, Remount, Writing};
+pub use place::{Bound, Grant, Placed, Region};
+pub use tree::{Assumed, Found, Kind, Tree, TreeError};
+
+use place::{Placement, Walk};
+
+use super::landlock::{Rights, Truncation};
+use crate::policy::{Access, AccessSet, Policy};
+
+/// What the kernel is told about `[files]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settled {
+    /// What is allowed where, what is left over, and what has to be said.
+    pub placed: Placed,
+    /// What is mounted read-only.
+    pub mounts: Mounts,
+}
+
+/// Settles the `[files]` of all layers of a policy in a tree.
+///
+/// # Errors
+/// Every rule whose path is wrong there; or the one that takes too many Landlock rules.
+pub fn settle(
+    policy: &Policy,
+    tree: &mut dyn Tree,
+    bound: Bound,
+) -> Result<Settled, Vec<PlaceError>> {
+    let mut placed = Placed::default();
+    let placement = Placement::new(policy, tree, &mut placed.notes)?;
+    let mut walk = Walk {
+        placement: &placement,
+        tree: &mut *tree,
+        bound,
+        placed: &mut placed,
+        left: bound.files,
+    };
+    walk.run().map_err(|error| vec![error])?;
+    let mounts = mounts::find(&placement, tree).map_err(|error| vec![error])?;
+    placed.notes.sort();
+    placed.notes.dedup();
+    Ok(Settled { placed, mounts })
+}
+
+impl Settled {
+    /// The rights that Landlock is to handle; none: no domain is needed.
+    #[must_use]
+    pub fn handled(&self) -> Rights {
+        // an access that only the supervisor could allow to some is restricted like any other
+        Rights::to_handle(self.placed.restricted, self.truncation())
+    }
+
+    /// The rights of a grant, as far as they are handled.
+    #[must_use]
+    pub fn rights(&self, grant: &Grant) -> Rights {
+        let rights = Rights::of(grant.access).intersection(self.handled());
+        if grant.directory { rights } else { rights.on_a_file() }
+    }
+
+    /// Whether what may be executed is restricted.
+    #[must_use]
+    pub fn restricts_execution(&self) -> bool {
+        self.placed.restricted.contains(Access::Execute)
+    }
+
+    /// The accesses that are left to the supervisor, somewhere.
+    #[must_use]
+    pub fn left_over(&self) -> AccessSet {
+        self.placed.regions.iter().fold(AccessSet::EMPTY, |all, one| all.union(one.access))
+    }
+
+    fn truncation(&self) -> Truncation {
+        if self.mounts.exact() { Truncation::ByMounts } else { Truncation::ByRight }
+    }
+}

@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: Apache-2.0
+//! From the rules of `[files]` and a tree of files to Landlock rules.
+//!
+//! Landlock only grants: what is granted for a directory is granted for all of it. So the tree is
+//! walked from its root, as far as the policy tells what lies there apart. Where an access is
+//! allowed for everything at and beneath a directory, that is one rule. Where a literal is denied
+//! beneath, its siblings are granted in the place of their directory: *carving*. Where a pattern
+//! tells apart what lies beneath, nothing is granted (a *region*, which the supervisor answers for);
+//! only `execute` is expanded there, file by file, so that nothing that runs depends on a check that
+//! can be raced.
+//!
+//! Guarantee (invariant 2): what the grants allow, the policy allows.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use super::error::{Note, PlaceError};
+use super::layer::{Bounds, Layer};
+use super::tree::{Kind, Tree};
+use crate::path::{AbsPath, Cursor};
+use crate::policy::{Access, AccessSet, Origin, Policy};
+
+/// How much may be made of a policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bound {
+    /// The most Landlock rules.
+    pub rules: usize,
+    /// The most files that are looked at.
+    pub files: usize,
+}
+
+impl Default for Bound {
+    fn default() -> Self {
+        Self { rules: 4096, files: 100_000 }
+    }
+}
+
+/// What is allowed to everything at and beneath a path.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Grant {
+    /// The path, without symbolic links.
+    pub path: AbsPath,
+    /// What is allowed, beyond what is allowed to a directory above.
+    pub access: AccessSet,
+    /// Whether it is a directory.
+    pub directory: bool,
+}
+
+/// Where a pattern tells apart what the kernel cannot.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Region {
+    /// The directory.
+    pub path: AbsPath,
+    /// The accesses that are allowed to some of it only.
+    pub access: AccessSet,
+    /// The rules that tell it apart.
+    pub rules: Vec<Origin>,
+}
+
+/// The rules of `[files]`, in a tree.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Placed {
+    /// The accesses that are restricted anywhere.
+    pub restricted: AccessSet,
+    /// What is allowed, where.
+    pub grants: Vec<Grant>,
+    /// What is left to the supervisor.
+    pub regions: Vec<Region>,
+    /// What has to be said about it.
+    pub notes: Vec<Note>,
+}
+
+/// The layers of a policy that enforce something about files, in a tree.
+#[derive(Debug)]
+pub(crate) struct Placement {
+    layers: Vec<Layer>,
+}
+
+/// Where the walk is, in the eyes of each layer.
+type At = Vec<Cursor>;
+
+impl Placement {
+    /// Finds where the rules' paths really are.
+    pub(crate) fn new(
+        policy: &Policy,
+        tree: &mut dyn Tree,
+        notes: &mut Vec<Note>,
+    ) -> Result<Self, Vec<PlaceError>> {
+        let mut errors = Vec::new();
+        let layers = policy
+            .layers()
+            .filter(|layer| layer.enforces())
+            .map(|layer| Layer::new(&layer.files, tree, &mut errors, notes))
+            .collect();
+        if errors.is_empty() { Ok(Self { layers }) } else { Err(errors) }
+    }
+
+    pub(crate) fn at_root(&self) -> At {
+        self.layers.iter().map(Layer::at_root).collect()
+    }
+
+    pub(crate) fn child_of(&self, at: &At, name: &[u8]) -> At {
+        self.layers.iter().zip(at).map(|(layer, at)| layer.child_of(at, name)).collect()
+    }
+
+    /// At a child that no rule names, outside regions.
+    pub(crate) fn other_child_of(&self, at: &At) -> At {
+        self.layers.iter().zip(at).map(|(layer, at)| layer.other_child_of(at)).collect()
+    }
+
+    pub(crate) fn bounds(&self, at: &At) -> Bounds {
+        let all = Bounds { always: AccessSet::ALL, sometimes: AccessSet::ALL };
+        self.layers.iter().zip(at).fold(all, |all, (layer, at)| all.both(layer.bounds(at)))
+    }
+
+    /// What is allowed there itself.
+    pub(crate) fn allowed(&self, at: &At) -> AccessSet {
+        let layers = self.layers.iter().zip(at);
+        layers.fold(AccessSet::ALL, |all, (layer, at)| all.intersection(layer.allowed(at)))
+    }
+
+    pub(crate) fn in_region(&self, at: &At) -> bool {
+        at.iter().any(Cursor::in_region)
+    }
+
+    pub(crate) fn named_children(&self, at: &At) -> BTreeSet<Vec<u8>> {
+        self.layers.iter().zip(at).flat_map(|(layer, at)| layer.named_children(at)).collect()
+    }
+
+    pub(crate) fn live_rules(&self, at: &At) -> Vec<Origin> {
+        let mut rules: Vec<Origin> =
+            self.layers.iter().zip(at).flat_map(|(layer, at)| layer.live_rules(at)).collect();
+        rules.sort();
+        rules.dedup();
+        rules
+    }
+}
+
+/// The path of a directory's entry; `None`: it would be longer than a path can be.
+pub(crate) fn join(directory: &AbsPath, name: &[u8]) -> Option<AbsPath> {
+    let mut path = directory.as_bytes().to_vec();
+    if path.len() > 1 {
+        path.push(b'/');
+    }
+    path.extend_from_slice(name);
+    AbsPath::new(&path).ok()
+}
+
+/// The walk.
+pub(crate) struct Walk<'a> {
+    pub(crate) placement: &'a Placement,
+    pub(crate) tree: &'a mut dyn Tree,
+    pub(crate) bound: Bound,
+    pub(crate) placed: &'a mut Placed,
+    /// How many files may still be looked at.
+    pub(crate) left: usize,
+}
+
+/// What a directory's children are still to be given.
+#[derive(Clone, Copy)]
+struct Wanted {
+    /// What may still be granted.
+    access: AccessSet,
+    /// What has been granted above.
+    granted: AccessSet,
+}
+
+impl Walk<'_> {
+    /// Walks the whole tree.
+    pub(crate) fn run(&mut self) -> Result<(), PlaceError> {
+        let at = self.placement.at_root();
+        let bounds = self.placement.bounds(&at);
+        self.placed.restricted = AccessSet::ALL.difference(bounds.always);
+        if self.placed.restricted.is_empty() {
+            return Ok(());
+        }
+        let wanted = Wanted { access: AccessSet::ALL, granted: AccessSet::EMPTY };
+        self.visit(&AbsPath::root(), Kind::Directory, &at, wanted)
+    }
+
+    fn visit(
+        &mut self,
+        path: &AbsPath,
+        kind: Kind,
+        at: &At,
+        wanted: Wanted,
+    ) -> Result<(), PlaceError> {
+        let Wanted { access, granted } = wanted;
+        match kind {
+            Kind::Link => Ok(()),
+            Kind::File => {
+                let allowed = self.placement.allowed(at).intersection(access);
+                self.grant(path, kind, at, allowed.difference(granted))
+            }
+            Kind::Directory => {
+                let bounds = self.placement.bounds(at);
+                let always = bounds.always.intersection(access).union(granted);
+                self.grant(path, kind, at, always.difference(granted))?;
+                let mixed = bounds.mixed().intersection(access).difference(granted);
+                if mixed.is_empty() {
+                    return Ok(());
+                }
+                self.beneath(path, at, Wanted { access: mixed, granted: always })
+            }
+        }
+    }
+
+    /// A directory beneath which some of the wanted accesses are allowed to some.
+    fn beneath(&mut self, path: &AbsPath, at: &At, wanted: Wanted) -> Result<(), PlaceError> {
+        let mut access = wanted.access;
+        let region = self.placement.in_region(at);
+        if region {
+            let runs = AccessSet::of(&[Access::Execute]);
+            let rest = access.difference(runs);
+            if !rest.is_empty() {
+                let rules = self.placement.live_rules(at);
+                self.placed.regions.push(Region { path: path.clone(), access: rest, rules });
+            }
+            access = access.intersection(runs);
+            if access.is_empty() {
+                return Ok(());
+            }
+        }
+        let wanted = Wanted { access, granted: wanted.granted };
+        let named = self.placement.named_children(at);
+        for name in &named {
+            let Some(child) = join(path, name) else { continue };
+            let kind = self.tree.kind(&child).map_err(|error| self.tree_error(at, error))?;
+            if let Some(kind) = kind {
+                let at = self.placement.child_of(at, name);
+                self.visit(&child, kind, &at, wanted)?;
+            }
+        }
+        let others = self.placement.other_child_of(at);
+        let carves = !self.placement.allowed(&others).intersection(access).is_empty();
+        if !region && !carves {
+            return Ok(());
+        }
+        self.others(path, at, wanted, &named)
+    }
+
+    /// The entries of a directory that no rule names.
+    fn others(
+        &mut self,
+        path: &AbsPath,
+        at: &At,
+        wanted: Wanted,
+        named: &BTreeSet<Vec<u8>>,
+    ) -> Result<(), PlaceError> {
+        if let Some(origin) = self.placement.live_rules(at).into_iter().next() {
+            self.placed.notes.push(Note::Carved { origin, path: path.clone() });
+        }
+        let entries =
+            self.tree.list(path, self.left).map_err(|error| self.tree_error(at, error))?;
+        self.left = self.left.saturating_sub(entries.len());
+        for (name, kind) in entries {
+            if named.contains(&name) {
+                continue;
+            }
+            let Some(child) = join(path, &name) else { continue };
+            let at = self.placement.child_of(at, &name);
+            self.visit(&child, kind, &at, wanted)?;
+        }
+        Ok(())
+    }
+
+    fn grant(
+        &mut self,
+        path: &AbsPath,
+        kind: Kind,
+        at: &At,
+        access: AccessSet,
+    ) -> Result<(), PlaceError> {
+        if access.is_empty() {
+            return Ok(());
+        }
+        if self.placed.grants.len() >= self.bound.rules {
+            return Err(self.too_many(path, at));
+        }
+        let directory = kind == Kind::Directory;
+        self.placed.grants.push(Grant { path: path.clone(), access, directory });
+        Ok(())
+    }
+
+    /// The rule because of which single files are granted here: one that makes a difference beside
+    /// them.
+    fn too_many(&self, path: &AbsPath, at: &At) -> PlaceError {
+        let mut above = self.placement.at_root();
+        let mut rules = self.placement.live_rules(at);
+        let mut directory = AbsPath::root();
+        for name in path.components() {
+            let live = self.placement.live_rules(&above);
+            if live.is_empty() {
+                break;
+            }
+            rules = live;
+            above = self.placement.child_of(&above, name);
+            if let Some(next) = join(&directory, name)
+                && next != *path
+            {
+                directory = next;
+            }
+        }
+        let origin = rules.into_iter().next().unwrap_or_else(|| Origin::new("", 0, 0, "[files]"));
+        PlaceError::TooMany { origin, path: directory, most: self.bound.rules }
+    }
+
+    fn tree_error(&self, at: &At, error: super::tree::TreeError) -> PlaceError {
+        let origin = self.placement.live_rules(at).into_iter().next();
+        let origin = origin.unwrap_or_else(|| Origin::new("", 0, 0, "[files]"));
+        PlaceError::Tree { origin, error }
+    }
+}

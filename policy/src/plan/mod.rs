@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: Apache-2.0
+//! From a policy to what enforces it.
+
+pub mod files;
+mod landlock;
+
+pub use landlock::{Rights, Truncation};
