@@ -1,7 +1,144 @@
 // SPDX-License-Identifier: Apache-2.0
 //! From a policy to what enforces it.
+//!
+//! [`compile`] takes a policy, a target and a tree of files, and says for every rule what enforces
+//! it: as much as possible the kernel by itself, at the kernel's speed. What is left is the
+//! *mediated set*: the system calls that the supervisor answers, each with the rules because of
+//! which it does. No rule, no trap.
+//!
+//! Guarantees: equal arguments give an equal plan; what the plan lets the kernel allow, the policy
+//! allows (invariant 2); a rule that the target cannot enforce is in [`Plan::missing`] and never
+//! left out in silence.
+//!
+//! What it does not do: the edits of the specification ([`crate::spec`]), and the rules of
+//! `[syscalls]`, which [`crate::seccomp::restrictions`] has.
 
 pub mod files;
 mod landlock;
+mod mediated;
+mod missing;
+mod network;
+mod placement;
+mod ports;
+mod render;
+
+use serde::Serialize;
 
 pub use landlock::{Rights, Truncation};
+pub use mediated::MediatedCall;
+pub use missing::Missing;
+pub use network::TcpPorts;
+pub use placement::{Mechanism, RulePlacement};
+pub use render::{Counts, render};
+
+use files::{Bound, Note, PlaceError, Region, Settled, Tree};
+use mediated::Calls;
+use network::ByLandlock;
+use placement::Facts;
+
+use crate::policy::{AccessSet, Origin, Policy};
+use crate::seccomp::Restriction;
+use crate::target::Target;
+
+/// What enforces a policy.
+#[derive(Clone, Debug, Serialize)]
+pub struct Plan {
+    /// The rights that a Landlock domain handles.
+    pub handled: Vec<&'static str>,
+    /// TCP ports for Landlock.
+    pub ports: TcpPorts,
+    /// What of `[files]` is left to the supervisor.
+    pub regions: Vec<Region>,
+    /// What the program refuses because of `[network]`.
+    #[serde(skip)]
+    pub restrictions: Vec<Restriction>,
+    /// The mediated set.
+    pub mediated: Vec<MediatedCall>,
+    /// For each rule, what enforces it.
+    pub rules: Vec<RulePlacement>,
+    /// What this target cannot enforce.
+    pub missing: Vec<Missing>,
+    /// What has to be known about it.
+    pub notes: Vec<Note>,
+    /// What the kernel is told about files in this tree.
+    #[serde(skip)]
+    pub settled: Settled,
+}
+
+/// Compiles a policy for a target and a tree.
+///
+/// # Errors
+/// Rules whose paths are wrong in this tree, or that take too many Landlock rules.
+pub fn compile(
+    policy: &Policy,
+    target: &Target,
+    tree: &mut dyn Tree,
+    bound: Bound,
+) -> Result<Plan, Vec<PlaceError>> {
+    let settled = files::settle(policy, tree, bound)?;
+    let mut calls = Calls::default();
+    mediate_files(&settled, &mut calls);
+    mediate_audited(policy, &mut calls);
+    let network = network::compile(policy, by_landlock(target), &mut calls);
+    let mediated = calls.into_calls();
+    let facts = Facts { ports: &network.ports, mediated: &mediated };
+    let rules = placement::place(policy, &facts);
+    Ok(Plan {
+        handled: settled.handled().names().collect(),
+        missing: missing::find(policy, &settled, &network.ports, target),
+        ports: network.ports,
+        regions: settled.placed.regions.clone(),
+        restrictions: network.restrictions,
+        mediated,
+        rules,
+        notes: settled.placed.notes.clone(),
+        settled,
+    })
+}
+
+/// KERNEL(6.7): ABI 4 has rights for TCP.
+fn by_landlock(target: &Target) -> ByLandlock {
+    match target.landlock {
+        Some(landlock) if landlock.abi >= 4 => ByLandlock::Ports,
+        _ => ByLandlock::Nothing,
+    }
+}
+
+fn mediate_files(settled: &Settled, calls: &mut Calls) {
+    for Region { path, access, rules } in &settled.placed.regions {
+        let why = format!("a pattern tells apart what lies beneath {path}");
+        calls.add_files(*access, &why, rules);
+    }
+    for (path, rules) in &settled.mounts.inexact {
+        let why = format!("what lies beneath {path} may be changed in part only");
+        calls.add_metadata(&why, rules);
+    }
+}
+
+/// Nothing denies in audit mode: who is to log it must see it.
+fn mediate_audited(policy: &Policy, calls: &mut Calls) {
+    for layer in policy.layers().filter(|layer| !layer.enforces()) {
+        let why = "audit.mode is \"audit\": it is logged and denies nothing";
+        let rules: Vec<Origin> = layer.audit.mode.iter().map(|mode| mode.origin.clone()).collect();
+        let files = &layer.files;
+        let restricted = if files.deny.is_empty() { files.governed() } else { AccessSet::ALL };
+        calls.add_files(restricted, why, &rules);
+        let network = &layer.network;
+        if network.connect.is_some() || !network.deny.is_empty() {
+            for call in ["connect", "sendto", "sendmsg", "sendmmsg"] {
+                calls.add(call, &[], why, &rules);
+            }
+        }
+        if network.bind.is_some() || !network.deny.is_empty() {
+            calls.add("bind", &[], why, &rules);
+        }
+    }
+}
+
+impl Plan {
+    /// Whether a Landlock domain is needed.
+    #[must_use]
+    pub fn needs_landlock(&self) -> bool {
+        !self.handled.is_empty() || !self.ports.is_empty()
+    }
+}

@@ -71,7 +71,8 @@ pub struct Restriction {
 impl Restriction {
     /// What must hold while anything is mediated: the workload can neither install a listener of
     /// its own, which would answer in the supervisor's place, nor stall the supervisor's reads of
-    /// its memory with userfaultfd(2) or with the device that makes the same descriptors.
+    /// its memory with userfaultfd(2) or with the device that makes the same descriptors, nor do by
+    /// io_uring(7) what it would be mediated for.
     pub fn while_mediated() -> Vec<Self> {
         let mask = FilterFlags::NEW_LISTENER.bits().into();
         let condition = |index, operator| Condition { index, operator };
@@ -84,6 +85,7 @@ impl Restriction {
             ("seccomp", own_listener, EBUSY, "one listener: the supervisor's"),
             ("userfaultfd", Vec::new(), EPERM, "userfaultfd would stall the supervisor"),
             ("ioctl", device, EPERM, "userfaultfd would stall the supervisor"),
+            ("io_uring_setup", Vec::new(), ENOSYS, "io_uring does without mediated calls"),
         ];
         let restriction = |(name, conditions, errno, label): (&str, Vec<_>, u16, &str)| {
             let syscall = Syscall::from_name(name)?;

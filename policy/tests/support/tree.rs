@@ -163,6 +163,6 @@ pub fn kernel_allows(settled: &Settled, path: &AbsPath, kind: Kind) -> AccessSet
 
 /// Whether a path lies on a read-only mount.
 pub fn read_only(settled: &Settled, path: &AbsPath) -> bool {
-    let mounts = settled.mounts.remounts.iter().filter(|mount| beneath(path, &mount.path));
-    mounts.last().is_some_and(|mount| mount.writing == Writing::ReadOnly)
+    let mut mounts = settled.mounts.remounts.iter().filter(|mount| beneath(path, &mount.path));
+    mounts.next_back().is_some_and(|mount| mount.writing == Writing::ReadOnly)
 }

@@ -17,7 +17,7 @@ use crate::path::{AbsPath, Cursor, Pattern, PatternId, PatternSet};
 use crate::policy::{AccessSet, Files, Origin, PathRule, Presence};
 
 /// The most literals that a pattern with braces is taken apart into.
-const MOST_ALTERNATIVES: usize = 64;
+pub(crate) const MOST_ALTERNATIVES: usize = 64;
 
 /// A rule that may matter, with what it is about.
 #[derive(Clone, Debug)]

@@ -8,6 +8,7 @@
 mod error;
 mod layer;
 mod loader;
+mod masks;
 mod mounts;
 mod place;
 mod tree;
@@ -21,6 +22,7 @@ pub use tree::{Assumed, Found, Kind, Tree, TreeError};
 use place::{Placement, Walk};
 
 use super::landlock::{Rights, Truncation};
+use crate::path::{AbsPath, Pattern};
 use crate::policy::{Access, AccessSet, Policy};
 
 /// What the kernel is told about `[files]`.
@@ -30,6 +32,13 @@ pub struct Settled {
     pub placed: Placed,
     /// What is mounted read-only.
     pub mounts: Mounts,
+    /// What masks with wildcards match.
+    pub masks: Vec<(AbsPath, Kind)>,
+}
+
+/// Whether a pattern names a few paths and no others, so that no wildcard is in it.
+pub(crate) fn is_few_literals(pattern: &Pattern) -> bool {
+    pattern.paths(layer::MOST_ALTERNATIVES).is_some()
 }
 
 /// Settles the `[files]` of all layers of a policy in a tree.
@@ -52,9 +61,10 @@ pub fn settle(
     };
     walk.run().map_err(|error| vec![error])?;
     let mounts = mounts::find(&placement, tree).map_err(|error| vec![error])?;
+    let masks = masks::find(policy, tree, bound.files).map_err(|error| vec![error])?;
     placed.notes.sort();
     placed.notes.dedup();
-    Ok(Settled { placed, mounts })
+    Ok(Settled { placed, mounts, masks })
 }
 
 impl Settled {
@@ -84,7 +94,9 @@ impl Settled {
         self.placed.regions.iter().fold(AccessSet::EMPTY, |all, one| all.union(one.access))
     }
 
-    fn truncation(&self) -> Truncation {
+    /// What keeps files from being cut.
+    #[must_use]
+    pub fn truncation(&self) -> Truncation {
         if self.mounts.exact() { Truncation::ByMounts } else { Truncation::ByRight }
     }
 }

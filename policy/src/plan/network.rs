@@ -1,0 +1,397 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `[network]`: what seccomp and Landlock enforce of it, and what is left to the supervisor.
+//!
+//! A socket is let be made only if some rule can use it: family, type and protocol are registers of
+//! socket(2). TCP by port is Landlock's, for every address alike. What depends on an address, on a
+//! UNIX socket's name, or on a datagram's port is memory, and the supervisor's.
+//!
+//! Where TCP is restricted, what is TCP on the wire and not in Landlock's eyes is refused: MPTCP,
+//! SMC, and data sent with the connection (TCP Fast Open). Where anything is, io_uring is refused,
+//! which makes and connects sockets without a system call of its own.
+
+use serde::{Deserialize, Serialize};
+
+use super::mediated::Calls;
+use super::ports::{ByPort, PortSet, Settled};
+use crate::decide::List;
+use crate::net::{Address, Transport, UnixAddress};
+use crate::policy::{AddressRule, Network, Origin, Policy};
+use crate::seccomp::{Answer, Condition, Match, Operator, Restriction, Selects, Syscall};
+
+/// The most ports that are given to Landlock one by one.
+const MOST_PORTS: usize = 4096;
+
+const AF_UNIX: u64 = 1;
+const AF_INET: u64 = 2;
+const AF_INET6: u64 = 10;
+const AF_NETLINK: u64 = 16;
+const AF_SMC: u64 = 43;
+const STREAM: u64 = 1;
+const DGRAM: u64 = 2;
+/// Every other type of socket: raw, RDM, sequenced packets, DCCP, packet.
+const OTHER_TYPES: [u64; 5] = [3, 4, 5, 6, 10];
+/// The flags `SOCK_NONBLOCK` and `SOCK_CLOEXEC` are outside.
+const TYPE_MASK: u64 = 0xf;
+const IPPROTO_TCP: u64 = 6;
+const IPPROTO_UDP: u64 = 17;
+/// `IPPROTO_SMC` and `IPPROTO_MPTCP`.
+const TCP_IN_DISGUISE: [u64; 2] = [256, 262];
+const MSG_FASTOPEN: u64 = 0x2000_0000;
+
+const EACCES: u16 = 13;
+const ENOSYS: u16 = 38;
+const EPROTONOSUPPORT: u16 = 93;
+const EOPNOTSUPP: u16 = 95;
+const EAFNOSUPPORT: u16 = 97;
+
+/// What Landlock is told about TCP ports; an absent list is not handled.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TcpPorts {
+    /// `LANDLOCK_ACCESS_NET_CONNECT_TCP`: the ports that may be connected to.
+    pub connect: Option<Vec<u16>>,
+    /// `LANDLOCK_ACCESS_NET_BIND_TCP`: the ports that may be bound.
+    pub bind: Option<Vec<u16>>,
+}
+
+impl TcpPorts {
+    /// Whether Landlock has nothing to do with the network.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.connect.is_none() && self.bind.is_none()
+    }
+}
+
+/// What `[network]` becomes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Compiled {
+    pub(crate) ports: TcpPorts,
+    pub(crate) restrictions: Vec<Restriction>,
+}
+
+/// What the policy says of UNIX sockets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unix {
+    Free,
+    Nothing,
+    ByName,
+}
+
+/// What the policy says of one action.
+#[derive(Debug)]
+struct Action {
+    list: List,
+    tcp: ByPort,
+    udp: Settled,
+    other: Settled,
+    unix: Unix,
+}
+
+impl Action {
+    fn of(policy: &Policy, list: List) -> Self {
+        let by_port = |transport| ByPort::of(policy, list, transport);
+        Self {
+            list,
+            tcp: by_port(Transport::Tcp),
+            udp: by_port(Transport::Udp).settled(),
+            other: by_port(Transport::Other).settled(),
+            unix: unix(policy, list),
+        }
+    }
+
+    fn tcp(&self) -> Settled {
+        self.tcp.settled()
+    }
+
+    fn is_free(&self) -> bool {
+        self.unix == Unix::Free
+            && [self.tcp(), self.udp, self.other].iter().all(|one| *one == Settled::Free)
+    }
+}
+
+fn unix(policy: &Policy, list: List) -> Unix {
+    let mut all = Unix::Free;
+    for layer in policy.layers().filter(|layer| layer.enforces()) {
+        let one = unix_of_layer(&layer.network, list);
+        all = match (all, one) {
+            (Unix::Nothing, _) | (_, Unix::Nothing) => Unix::Nothing,
+            (Unix::Free, one) => one,
+            (Unix::ByName, _) => Unix::ByName,
+        };
+    }
+    all
+}
+
+fn unix_of_layer(network: &Network, list: List) -> Unix {
+    let grants = match list {
+        List::NetworkBind => &network.bind,
+        _ => &network.connect,
+    };
+    let covers_all = |rule: &AddressRule| {
+        let every = matches!(rule.address, Address::Everything | Address::Unix(UnixAddress::Any));
+        every && !rule.except.iter().any(is_unix)
+    };
+    let about = |rules: &[AddressRule]| rules.iter().any(|rule| is_unix(&rule.address));
+    let granted = match grants {
+        None => Unix::Free,
+        Some(grants) if grants.iter().any(covers_all) => Unix::Free,
+        Some(grants) if about(grants) => Unix::ByName,
+        Some(_) => Unix::Nothing,
+    };
+    match granted {
+        Unix::Nothing => Unix::Nothing,
+        _ if network.deny.iter().any(covers_all) => Unix::Nothing,
+        _ if about(&network.deny) => Unix::ByName,
+        granted => granted,
+    }
+}
+
+fn is_unix(address: &Address) -> bool {
+    matches!(address, Address::Everything | Address::Unix(_))
+}
+
+/// Compiles the `[network]` of all layers.
+pub(crate) fn compile(policy: &Policy, by_port: ByLandlock, calls: &mut Calls) -> Compiled {
+    let connect = Action::of(policy, List::NetworkConnect);
+    let bind = Action::of(policy, List::NetworkBind);
+    let mut compiler = Compiler { policy, by_port, connect, bind, compiled: Compiled::default() };
+    if !(compiler.connect.is_free() && compiler.bind.is_free()) {
+        compiler.sockets();
+        compiler.fast_open();
+        compiler.refuse("io_uring_setup", Vec::new(), ENOSYS, "it makes sockets by itself");
+        compiler.tcp_ports();
+        compiler.listen(calls);
+        compiler.by_address(calls);
+    }
+    compiler.compiled
+}
+
+/// Whether the kernel's Landlock has rights for TCP ports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ByLandlock {
+    /// It has.
+    Ports,
+    /// It has none.
+    Nothing,
+}
+
+struct Compiler<'a> {
+    policy: &'a Policy,
+    by_port: ByLandlock,
+    connect: Action,
+    bind: Action,
+    compiled: Compiled,
+}
+
+impl Compiler<'_> {
+    fn actions(&self) -> [&Action; 2] {
+        [&self.connect, &self.bind]
+    }
+
+    /// Whether a list is there, which then names what sockets there may be.
+    fn lists(&self) -> bool {
+        let layers = self.policy.layers().filter(|layer| layer.enforces());
+        layers.map(|one| &one.network).any(|one| one.connect.is_some() || one.bind.is_some())
+    }
+
+    fn usable(&self, of: impl Fn(&Action) -> Settled) -> bool {
+        self.actions().iter().any(|action| of(action) != Settled::Nothing)
+    }
+
+    fn tcp_is_restricted(&self) -> bool {
+        self.actions().iter().any(|action| action.tcp() != Settled::Free)
+    }
+
+    fn refuse(&mut self, call: &str, matches: Vec<Vec<Condition>>, errno: u16, why: &str) {
+        let Some(syscall) = Syscall::from_name(call) else { return };
+        let matches = if matches.is_empty() { vec![Vec::new()] } else { matches };
+        let matches = matches.into_iter().map(|conditions| Match { syscall, conditions }).collect();
+        self.compiled.restrictions.push(Restriction {
+            selects: Selects::These(matches),
+            answer: Answer::Errno(errno),
+            label: format!("[network]: {why}"),
+        });
+    }
+
+    /// Families, types and protocols that no rule can use.
+    fn sockets(&mut self) {
+        if self.lists() {
+            let known = [AF_UNIX, AF_INET, AF_INET6, AF_NETLINK];
+            let others: Vec<Condition> = known.map(|family| not(0, family)).into();
+            let why = "no rule can use another family";
+            self.refuse("socket", vec![others], EAFNOSUPPORT, why);
+            self.refuse("socketpair", vec![vec![not(0, AF_UNIX)]], EAFNOSUPPORT, why);
+            let route = vec![vec![is(0, AF_NETLINK), not(2, 0)]];
+            self.refuse("socket", route, EPROTONOSUPPORT, "netlink is route only");
+        }
+        if self.actions().iter().all(|action| action.unix == Unix::Nothing) {
+            let why = "no rule can use a UNIX socket";
+            self.refuse("socket", vec![vec![is(0, AF_UNIX)]], EACCES, why);
+        }
+        self.inet_sockets();
+    }
+
+    fn inet_sockets(&mut self) {
+        let tcp = self.usable(Action::tcp);
+        let udp = self.usable(|action| action.udp);
+        let other = self.usable(|action| action.other);
+        if !tcp && !udp && !other {
+            let why = "no rule can use an internet socket";
+            let families = vec![vec![is(0, AF_INET)], vec![is(0, AF_INET6)]];
+            self.refuse("socket", families, EACCES, why);
+            return;
+        }
+        let mut refused = Vec::new();
+        let mut of_no_use = Vec::new();
+        for family in [AF_INET, AF_INET6] {
+            let stream = |rest: Vec<Condition>| conditions(family, STREAM, rest);
+            let dgram = |rest: Vec<Condition>| conditions(family, DGRAM, rest);
+            if !other {
+                of_no_use.extend(OTHER_TYPES.map(|kind| conditions(family, kind, Vec::new())));
+                of_no_use.push(stream(vec![not(2, 0), not(2, IPPROTO_TCP)]));
+                of_no_use.push(dgram(vec![not(2, 0), not(2, IPPROTO_UDP)]));
+            } else if self.tcp_is_restricted() {
+                of_no_use.extend(TCP_IN_DISGUISE.map(|protocol| stream(vec![is(2, protocol)])));
+            }
+            if !tcp {
+                refused.extend([0, IPPROTO_TCP].map(|protocol| stream(vec![is(2, protocol)])));
+            }
+            if !udp {
+                refused.extend([0, IPPROTO_UDP].map(|protocol| dgram(vec![is(2, protocol)])));
+            }
+        }
+        if !of_no_use.is_empty() {
+            let why = "no rule can use another protocol";
+            self.refuse("socket", of_no_use, EPROTONOSUPPORT, why);
+        }
+        if !refused.is_empty() {
+            self.refuse("socket", refused, EACCES, "no rule can use this protocol");
+        }
+        if self.tcp_is_restricted() && !self.lists() {
+            let why = "TCP by another name";
+            self.refuse("socket", vec![vec![is(0, AF_SMC)]], EAFNOSUPPORT, why);
+        }
+    }
+
+    /// Data that connects.
+    fn fast_open(&mut self) {
+        if self.connect.tcp() == Settled::Free || !self.usable(Action::tcp) {
+            return;
+        }
+        for (call, index) in [("sendto", 3), ("sendmsg", 2), ("sendmmsg", 3)] {
+            let operator = Operator::MaskedEqual { mask: MSG_FASTOPEN, value: MSG_FASTOPEN };
+            let flag = vec![vec![Condition { index, operator }]];
+            self.refuse(call, flag, EOPNOTSUPP, "TCP Fast Open connects without connect");
+        }
+    }
+
+    fn tcp_ports(&mut self) {
+        if self.usable(Action::tcp) {
+            self.compiled.ports.connect = self.for_landlock(&self.connect.tcp);
+            self.compiled.ports.bind = self.for_landlock(&self.bind.tcp);
+        }
+    }
+
+    /// listen(2) on a socket without an address takes one, of every interface and any port.
+    fn listen(&mut self, calls: &mut Calls) {
+        let tcp = self.bind.tcp();
+        if tcp == Settled::Free || self.bind.tcp.allowed.contains(0) || !self.usable(Action::tcp) {
+            return;
+        }
+        if tcp == Settled::Nothing && self.bind.unix == Unix::Nothing {
+            self.refuse("listen", Vec::new(), EACCES, "no rule lets anything be bound");
+        } else {
+            let rules = self.rules(List::NetworkBind);
+            calls.add("listen", &[], "listen(2) without bind(2) takes any port", &rules);
+        }
+    }
+
+    /// What depends on more than registers and TCP ports.
+    fn by_address(&self, calls: &mut Calls) {
+        let (udp, unix) = (self.usable(|one| one.udp), self.usable_unix());
+        for (action, call) in [(&self.connect, "connect"), (&self.bind, "bind")] {
+            let tcp = self.for_landlock(&action.tcp).is_none() && action.tcp() != Settled::Free;
+            let reasons = [
+                (tcp, self.why_not_landlock(&action.tcp)),
+                (udp && action.udp != Settled::Free, "Landlock has no right for UDP"),
+                (
+                    self.usable(|one| one.other) && action.other != Settled::Free,
+                    "Landlock has no right for other protocols than TCP",
+                ),
+                (unix && action.unix != Unix::Free, "Landlock has no right for UNIX sockets"),
+            ];
+            let rules = self.rules(action.list);
+            for (_, why) in reasons.iter().filter(|(needed, _)| *needed) {
+                calls.add(call, &[], why, &rules);
+            }
+            let datagrams = reasons[1..].iter().any(|(needed, _)| *needed);
+            if datagrams && call == "connect" {
+                let why = "datagrams name their receiver";
+                // without an address nothing is named
+                calls.add("sendto", &[not(4, 0)], why, &rules);
+                calls.add("sendmsg", &[], why, &rules);
+                calls.add("sendmmsg", &[], why, &rules);
+            }
+        }
+    }
+
+    /// The ports for Landlock; `None`: it has nothing to do with them.
+    fn for_landlock(&self, tcp: &ByPort) -> Option<Vec<u16>> {
+        if self.by_port == ByLandlock::Nothing {
+            return None;
+        }
+        let few = |set: &PortSet| {
+            let ports: Vec<u16> = set.iter().take(MOST_PORTS + 1).collect();
+            (ports.len() <= MOST_PORTS).then_some(ports)
+        };
+        match tcp.settled() {
+            Settled::Nothing | Settled::ByPort => few(&tcp.allowed),
+            Settled::Free | Settled::ByAddress => None,
+        }
+    }
+
+    fn why_not_landlock(&self, tcp: &ByPort) -> &'static str {
+        match (self.by_port, tcp.settled()) {
+            (ByLandlock::Nothing, _) => "this kernel's Landlock has no right for TCP",
+            (_, Settled::ByAddress) => "Landlock's rights for TCP are by port, not by host",
+            _ => "these are too many ports to be named to Landlock",
+        }
+    }
+
+    fn usable_unix(&self) -> bool {
+        self.actions().iter().any(|action| action.unix != Unix::Nothing)
+    }
+
+    /// The rules about an action, in all layers.
+    fn rules(&self, list: List) -> Vec<Origin> {
+        let layers = self.policy.layers().filter(|layer| layer.enforces());
+        let networks = layers.map(|layer| &layer.network);
+        let mut rules: Vec<Origin> = networks
+            .flat_map(|network| {
+                let grants = match list {
+                    List::NetworkBind => &network.bind,
+                    _ => &network.connect,
+                };
+                grants.iter().flatten().chain(&network.deny)
+            })
+            .map(|rule| rule.origin.clone())
+            .collect();
+        rules.sort();
+        rules.dedup();
+        rules
+    }
+}
+
+fn is(index: u8, value: u64) -> Condition {
+    Condition { index, operator: Operator::Equal(value) }
+}
+
+fn not(index: u8, value: u64) -> Condition {
+    Condition { index, operator: Operator::NotEqual(value) }
+}
+
+fn conditions(family: u64, kind: u64, rest: Vec<Condition>) -> Vec<Condition> {
+    let operator = Operator::MaskedEqual { mask: TYPE_MASK, value: kind };
+    let mut all = vec![is(0, family), Condition { index: 1, operator }];
+    all.extend(rest);
+    all
+}

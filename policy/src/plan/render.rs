@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+//! A plan for people.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use super::{Mechanism, MediatedCall, Plan, RulePlacement};
+
+/// Sizes of what is loaded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// Landlock rules, ports included.
+    pub landlock_rules: usize,
+    /// Instructions of the seccomp program.
+    pub seccomp_instructions: usize,
+    /// Masked paths.
+    pub masks: usize,
+    /// Mounts that are made or changed because of `[files]`.
+    pub mounts: usize,
+}
+
+/// The longest text of a rule that is shown.
+const LONG: usize = 48;
+
+/// Prints a plan: per section each rule with its place and what enforces it, the mediated set, the
+/// counts, and what the target lacks.
+#[must_use]
+pub fn render(plan: &Plan, counts: &Counts) -> String {
+    let mut out = String::new();
+    sections(plan, &mut out);
+    mediated(&plan.mediated, &mut out);
+    let _ = writeln!(
+        out,
+        "counts: {} Landlock rules, {} seccomp instructions, {} mounts, {} masks",
+        counts.landlock_rules, counts.seccomp_instructions, counts.mounts, counts.masks
+    );
+    if !plan.handled.is_empty() {
+        let _ = writeln!(out, "Landlock handles: {}", plan.handled.join(", "));
+    }
+    for note in &plan.notes {
+        let _ = writeln!(out, "note: {note}");
+    }
+    for missing in &plan.missing {
+        let _ = writeln!(out, "missing: {missing}");
+    }
+    out
+}
+
+fn sections(plan: &Plan, out: &mut String) {
+    for section in ["files", "network", "syscalls", "process"] {
+        let rules: Vec<&RulePlacement> =
+            plan.rules.iter().filter(|one| one.list.split('.').next() == Some(section)).collect();
+        if rules.is_empty() {
+            continue;
+        }
+        let _ = writeln!(out, "[{section}]");
+        let place = |one: &RulePlacement| one.rule.to_string().chars().count();
+        let text = |one: &RulePlacement| shown(&one.rule.text).chars().count();
+        let places = rules.iter().map(|one| place(one)).max().unwrap_or(0);
+        let texts = rules.iter().map(|one| text(one)).max().unwrap_or(0);
+        for one in rules {
+            rule(one, section.len() + 1, places, texts, out);
+        }
+        out.push('\n');
+    }
+}
+
+fn rule(one: &RulePlacement, prefix: usize, places: usize, texts: usize, out: &mut String) {
+    let list = one.list.get(prefix..).unwrap_or(&one.list);
+    let mechanisms: Vec<String> = one.mechanisms.iter().map(Mechanism::to_string).collect();
+    let mechanisms = if mechanisms.is_empty() {
+        "nothing to enforce".to_owned()
+    } else {
+        mechanisms.join(" + ")
+    };
+    let (place, text) = (one.rule.to_string(), shown(&one.rule.text));
+    let _ = writeln!(out, "  {place:places$}  {list:17}  {text:texts$}  {mechanisms}");
+    if let Some(note) = &one.note {
+        let _ = writeln!(out, "  {:places$}  {:17}  {note}", "", "");
+    }
+}
+
+/// A rule on one line, not too long.
+fn shown(text: &str) -> String {
+    let line: Vec<&str> = text.split_whitespace().collect();
+    let line = line.join(" ");
+    let mut short: String = line.chars().take(LONG).collect();
+    if short.len() < line.len() {
+        short.push('…');
+    }
+    short
+}
+
+fn mediated(calls: &[MediatedCall], out: &mut String) {
+    if calls.is_empty() {
+        out.push_str("mediated: nothing; there is no supervisor\n");
+        return;
+    }
+    let names: Vec<&str> = calls.iter().map(|one| one.syscall.name()).collect();
+    let _ = writeln!(out, "mediated: {}", names.join(", "));
+    let mut reasons: Vec<(&str, Vec<String>)> = Vec::new();
+    for call in calls {
+        for why in &call.why {
+            let rules = call.rules.iter().map(ToString::to_string);
+            match reasons.iter_mut().find(|(one, _)| one == why) {
+                Some((_, all)) => all.extend(rules),
+                None => reasons.push((why, rules.collect())),
+            }
+        }
+    }
+    for (why, mut rules) in reasons {
+        rules.sort();
+        rules.dedup();
+        let _ = writeln!(out, "  because {why}: {}", rules.join(", "));
+    }
+}
