@@ -214,6 +214,7 @@ fn create_in(
             commit: commit_read,
             commit_write: commit_write.as_raw_fd(),
         },
+        domain: Domain::None,
         listener,
         host_proc: open_host_proc().context("open /proc")?,
         preserve_fds: options.preserve_fds,

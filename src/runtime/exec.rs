@@ -143,6 +143,7 @@ pub fn exec(
         launch: rewritten.launch,
         plan,
         role: Role::Added { report: theirs },
+        domain: Domain::None,
         listener,
         host_proc: open_host_proc().context("open /proc")?,
         preserve_fds: options.preserve_fds,

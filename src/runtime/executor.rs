@@ -7,8 +7,8 @@
 //!
 //! Guarantees: when the program begins, no_new_privs, the seccomp program, the capability sets,
 //! the signal dispositions and mask and the set of inherited descriptors are the specification's,
-//! or the program does not begin. Order: no_new_privs, the filter (with the listener handed over),
-//! the capabilities, execve. Whatever fails is reported to `start` or `exec` and the process ends:
+//! or the program does not begin. Order: no_new_privs, the Landlock domain, the filter (with the listener
+//! handed over), the capabilities, execve. Whatever fails is reported to `start` or `exec` and the process ends:
 //! [`Executor::exec`] never returns to libcontainer.
 //!
 //! It does not decide anything: it carries out a [`Launch`] and a [`Plan`].
@@ -16,7 +16,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::{AsFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
@@ -30,6 +30,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{Mode, OFlags};
 use rustix::thread::{CapabilitySet, CapabilitySets};
 
+use super::domain::{self, Domain};
 use super::handover::{Handover, Receiver, Report, describe, exec_error};
 use super::plan::Plan;
 use super::{agent, console, executable, home};
@@ -46,6 +47,8 @@ pub struct Prepared {
     pub plan: Plan,
     /// First or added.
     pub role: Role,
+    /// The Landlock domain and the mounts.
+    pub domain: Domain,
     /// Who gets the listener.
     pub listener: ListenerEnd,
     /// The host's /proc, opened before any namespace was joined.
@@ -103,6 +106,7 @@ struct Program {
     path: PathBuf,
     env: Vec<String>,
     host_pid: i32,
+    ruleset: Option<OwnedFd>,
 }
 
 impl Executor {
@@ -155,6 +159,10 @@ impl Executor {
         if let Some(size) = launch.terminal {
             own_terminal(launch.uid, size.height, size.width)?;
         }
+        let domain = domain::prepare(&self.prepared.domain)?;
+        if launch.setup != 0 {
+            leave_setup(launch)?;
+        }
         if let ListenerEnd::Supervisor(socket) = &self.prepared.listener
             && matches!(self.prepared.role, Role::First { .. })
         {
@@ -168,7 +176,8 @@ impl Executor {
                 .map_err(|error| format!("watch create: {error}"))?;
         }
         // libcontainer calls validate once
-        self.found.set(Program { path, env, host_pid }).map_err(|_| "validated twice".to_owned())
+        let found = Program { path, env, host_pid, ruleset: domain.ruleset };
+        self.found.set(found).map_err(|_| "validated twice".to_owned())
     }
 
     fn report(&self) -> io::Result<Report> {
@@ -195,6 +204,10 @@ impl Executor {
         sys::signal::reset().map_err(|error| format!("reset signals: {error}"))?;
         self.inherit_descriptors()?;
         set_no_new_privs(launch)?;
+        if let Some(ruleset) = &program.ruleset {
+            sys::landlock::restrict_self(ruleset.as_fd())
+                .map_err(|error| format!("landlock_restrict_self: {}", describe(&error)))?;
+        }
         let handover = self.start_helper(report, &name, program.host_pid)?;
         // `start` may be gone by now; the container goes on without it
         report.ready().unwrap_or_else(|error| tracing::debug!("start is gone: {error}"));
@@ -300,6 +313,18 @@ impl Executor {
     }
 }
 
+/// Gives up what was held to prepare, before anybody can ask this process to do anything.
+fn leave_setup(launch: &Launch) -> Result<(), String> {
+    let sets = &launch.capabilities;
+    let bits = |set: u64| CapabilitySet::from_bits_retain(set);
+    let sets = CapabilitySets {
+        effective: bits(sets.effective | launch.transient),
+        permitted: bits(sets.permitted | launch.transient),
+        inheritable: bits(sets.inheritable),
+    };
+    rustix::thread::set_capabilities(None, sets).map_err(|error| format!("capset: {error}"))
+}
+
 fn set_no_new_privs(launch: &Launch) -> Result<(), String> {
     if !launch.no_new_privileges {
         return Ok(());
@@ -326,11 +351,22 @@ fn own_terminal(uid: u32, height: u16, width: u16) -> Result<(), String> {
     let stdin = rustix::stdio::stdin();
     if uid != 0 {
         let owner = rustix::fs::Uid::from_raw(uid);
-        rustix::fs::fchown(stdin, Some(owner), None)
-            .map_err(|error| format!("chown the terminal to {uid}: {error}"))?;
+        give(stdin, owner).map_err(|error| format!("chown the terminal to {uid}: {error}"))?;
     }
     console::set_size(stdin, height, width)
         .map_err(|error| format!("set the terminal's size: {error}"))
+}
+
+/// Changes a terminal's owner, also where the policy has made its mount read-only: by a mount of
+/// its own that nobody else sees.
+fn give(terminal: BorrowedFd<'_>, owner: rustix::fs::Uid) -> io::Result<()> {
+    match rustix::fs::fchown(terminal, Some(owner), None) {
+        Err(rustix::io::Errno::ROFS) => {}
+        done => return Ok(done?),
+    }
+    let mount = domain::mount_of(terminal)?;
+    sys::mount::set_writable(mount.as_fd())?;
+    Ok(rustix::fs::chownat(&mount, "", Some(owner), None, rustix::fs::AtFlags::EMPTY_PATH)?)
 }
 
 /// The pid that the host sees.

@@ -8,8 +8,10 @@
 
 pub mod agent;
 pub mod cgroup;
+pub mod compiled;
 pub mod console;
 pub mod create;
+pub mod domain;
 pub mod exec;
 pub mod executable;
 pub mod executor;

@@ -75,7 +75,7 @@ fn read_only_clone(exe: &OwnedFd) -> Option<OwnedFd> {
         | OpenTreeFlags::OPEN_TREE_CLOEXEC
         | OpenTreeFlags::AT_EMPTY_PATH;
     let view = open_tree(exe.as_fd(), "", flags).ok()?;
-    crate::sys::mount::set_read_only(view.as_fd()).ok()?;
+    crate::sys::mount::set_read_only(view.as_fd(), crate::sys::mount::Tree::One).ok()?;
     Some(view)
 }
 

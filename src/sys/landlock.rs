@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//! landlock(7), as far as a process of brig's confines itself: a domain that grants nothing.
+//! landlock(7).
 
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 /// `struct landlock_ruleset_attr` of linux/landlock.h, ABI 6.
 #[repr(C)]
@@ -17,6 +17,8 @@ const _: () = assert!(size_of::<RulesetAttr>() == 24);
 
 /// `LANDLOCK_CREATE_RULESET_VERSION`.
 const VERSION: u32 = 1;
+/// `LANDLOCK_CREATE_RULESET_ERRATA`.
+const ERRATA: u32 = 2;
 
 /// The kernel's Landlock ABI.
 ///
@@ -36,26 +38,44 @@ pub fn abi() -> io::Result<u32> {
     Ok(u32::try_from(super::check(result)?).unwrap_or(u32::MAX))
 }
 
-/// Puts the calling thread into a domain that handles all that the kernel can handle and grants
-/// nothing. no_new_privs must be set.
+/// The errata of the kernel's Landlock that are fixed, as bits.
 ///
 /// # Errors
 ///
-/// The kernel's.
-pub fn deny_everything() -> io::Result<()> {
-    let abi = abi()?;
-    // KERNEL(5.13, 5.19, 6.2, 6.7, 6.10, 6.12): the rights of each ABI, landlock(7)
-    let fs_rights = match abi {
-        0 | 1 => 13,
-        2 => 14,
-        3 | 4 => 15,
-        _ => 16,
+/// EINVAL where the kernel does not tell (before 6.15).
+pub fn errata() -> io::Result<u32> {
+    // SAFETY: with the ERRATA flag the pointer must be null and the size 0.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_landlock_create_ruleset,
+            std::ptr::null::<RulesetAttr>(),
+            0usize,
+            ERRATA,
+        )
     };
-    let attr = RulesetAttr {
-        handled_access_fs: (1 << fs_rights) - 1,
-        handled_access_net: if abi >= 4 { 0b11 } else { 0 },
-        scoped: if abi >= 6 { 0b11 } else { 0 },
-    };
+    Ok(u32::try_from(super::check(result)?).unwrap_or_default())
+}
+
+/// What a ruleset handles, by the bits of linux/landlock.h.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Handled {
+    /// `LANDLOCK_ACCESS_FS_*`
+    pub fs: u64,
+    /// `LANDLOCK_ACCESS_NET_*`
+    pub net: u64,
+    /// `LANDLOCK_SCOPE_*`
+    pub scoped: u64,
+}
+
+/// `landlock_create_ruleset(attr, size, 0)`, of the size that a kernel of this ABI knows.
+///
+/// # Errors
+///
+/// EINVAL: something of it the kernel does not know.
+pub fn create_ruleset(handled: Handled, abi: u32) -> io::Result<OwnedFd> {
+    let Handled { fs, net, scoped } = handled;
+    let attr = RulesetAttr { handled_access_fs: fs, handled_access_net: net, scoped };
+    // KERNEL(6.7, 6.12): ABI 4 has handled_access_net, ABI 6 has scoped
     let size: usize = match abi {
         0..4 => 8,
         4..6 => 16,
@@ -67,9 +87,97 @@ pub fn deny_everything() -> io::Result<()> {
     };
     let number = RawFd::try_from(super::check(result)?).map_err(|_| io::ErrorKind::InvalidData)?;
     // SAFETY: the kernel has just made this descriptor for us.
-    let ruleset = unsafe { OwnedFd::from_raw_fd(number) };
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// `struct landlock_path_beneath_attr` of linux/landlock.h.
+#[repr(C, packed)]
+struct PathBeneathAttr {
+    allowed_access: u64,
+    parent_fd: i32,
+}
+
+const _: () = assert!(size_of::<PathBeneathAttr>() == 12);
+
+/// `LANDLOCK_RULE_PATH_BENEATH`.
+const PATH_BENEATH: libc::c_uint = 1;
+/// `LANDLOCK_RULE_NET_PORT`.
+const NET_PORT: libc::c_uint = 2;
+
+/// `landlock_add_rule(ruleset, LANDLOCK_RULE_PATH_BENEATH, {allowed_access, parent_fd}, 0)`.
+///
+/// # Errors
+///
+/// EINVAL: a right that the ruleset does not handle, or that a file cannot have.
+pub fn add_path(ruleset: BorrowedFd<'_>, access: u64, path: BorrowedFd<'_>) -> io::Result<()> {
+    let attr = PathBeneathAttr { allowed_access: access, parent_fd: path.as_raw_fd() };
+    // SAFETY: the struct is the one that this type of rule takes, and is borrowed for the call.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_landlock_add_rule,
+            ruleset.as_raw_fd(),
+            PATH_BENEATH,
+            std::ptr::from_ref(&attr),
+            0u32,
+        )
+    };
+    super::check(result).map(drop)
+}
+
+/// `struct landlock_net_port_attr` of linux/landlock.h.
+#[repr(C)]
+struct NetPortAttr {
+    allowed_access: u64,
+    port: u64,
+}
+
+const _: () = assert!(size_of::<NetPortAttr>() == 16);
+
+/// `landlock_add_rule(ruleset, LANDLOCK_RULE_NET_PORT, {allowed_access, port}, 0)`.
+///
+/// # Errors
+///
+/// EINVAL: a right that the ruleset does not handle.
+pub fn add_port(ruleset: BorrowedFd<'_>, access: u64, port: u16) -> io::Result<()> {
+    let attr = NetPortAttr { allowed_access: access, port: port.into() };
+    // SAFETY: the struct is the one that this type of rule takes, and is borrowed for the call.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_landlock_add_rule,
+            ruleset.as_raw_fd(),
+            NET_PORT,
+            std::ptr::from_ref(&attr),
+            0u32,
+        )
+    };
+    super::check(result).map(drop)
+}
+
+/// `landlock_restrict_self(ruleset, 0)`: the calling thread alone, for good. It must have
+/// no_new_privs or CAP_SYS_ADMIN.
+///
+/// # Errors
+///
+/// E2BIG: the thread is in 16 domains already.
+pub fn restrict_self(ruleset: BorrowedFd<'_>) -> io::Result<()> {
     // SAFETY: integers only; the descriptor is borrowed for the call.
     let result =
         unsafe { libc::syscall(libc::SYS_landlock_restrict_self, ruleset.as_raw_fd(), 0u32) };
     super::check(result).map(drop)
+}
+
+/// Puts the calling thread into a domain that handles all that the kernel can handle and grants
+/// nothing. no_new_privs must be set.
+///
+/// # Errors
+///
+/// The kernel's.
+pub fn deny_everything() -> io::Result<()> {
+    let abi = abi()?;
+    let handled = Handled {
+        fs: brig_policy::plan::Rights::of_abi(abi).0,
+        net: if abi >= 4 { 0b11 } else { 0 },
+        scoped: if abi >= 6 { 0b11 } else { 0 },
+    };
+    restrict_self(create_ruleset(handled, abi)?.as_fd())
 }

@@ -19,18 +19,26 @@ const _: () = assert!(size_of::<MountAttr>() == 32);
 /// `MOUNT_ATTR_RDONLY`.
 const RDONLY: u64 = 1;
 
-/// `mount_setattr(mount, "", AT_EMPTY_PATH, {attr_set = MOUNT_ATTR_RDONLY})`.
-pub fn set_read_only(mount: BorrowedFd<'_>) -> io::Result<()> {
-    set_attr(mount, &MountAttr { set: RDONLY, ..MountAttr::default() }, 0)
+/// `mount_setattr(mount, "", AT_EMPTY_PATH [| AT_RECURSIVE], {attr_set = MOUNT_ATTR_RDONLY})`.
+pub fn set_read_only(mount: BorrowedFd<'_>, tree: Tree) -> io::Result<()> {
+    set_attr(mount, &MountAttr { set: RDONLY, ..MountAttr::default() }, recursive(tree))
+}
+
+/// `mount_setattr(mount, "", AT_EMPTY_PATH, {attr_clr = MOUNT_ATTR_RDONLY})`.
+pub fn set_writable(mount: BorrowedFd<'_>) -> io::Result<()> {
+    set_attr(mount, &MountAttr { clear: RDONLY, ..MountAttr::default() }, 0)
 }
 
 /// `mount_setattr(mount, "", AT_EMPTY_PATH [| AT_RECURSIVE], {propagation})`.
 pub fn set_propagation(mount: BorrowedFd<'_>, flag: u64, tree: Tree) -> io::Result<()> {
-    let recursive = match tree {
+    set_attr(mount, &MountAttr { propagation: flag, ..MountAttr::default() }, recursive(tree))
+}
+
+fn recursive(tree: Tree) -> libc::c_int {
+    match tree {
         Tree::One => 0,
         Tree::All => libc::AT_RECURSIVE,
-    };
-    set_attr(mount, &MountAttr { propagation: flag, ..MountAttr::default() }, recursive)
+    }
 }
 
 /// Whether mounts below are meant too.

@@ -73,6 +73,12 @@ impl Rights {
         }
     }
 
+    /// What the kernel needs of a program's loader.
+    #[must_use]
+    pub const fn to_run() -> Self {
+        Self(EXECUTE | READ_FILE)
+    }
+
     /// Those of them that a rule about something that is no directory may have.
     #[must_use]
     pub(crate) fn on_a_file(self) -> Self {

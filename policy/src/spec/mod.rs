@@ -18,7 +18,7 @@ mod validate;
 
 pub use load::{Loaded, load, load_process, load_resources};
 pub use rewrite::{
-    CapabilitySets, Cgroups, ConsoleSize, Filter, Launch, Rewritten, Site, capability_names,
+    CapabilitySets, Cgroups, ConsoleSize, Domain, Filter, Launch, Rewritten, Site, capability_names,
     rewrite,
 };
 pub use validate::{validate, validate_id, validate_process};

@@ -32,6 +32,17 @@ pub struct Site {
     pub available: u64,
     /// Whether a seccomp program is loaded.
     pub filter: Filter,
+    /// Whether the executor changes mounts or makes a Landlock domain.
+    pub domain: Domain,
+}
+
+/// Whether the executor changes mounts or makes a Landlock domain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Domain {
+    /// It does.
+    Made,
+    /// It does not.
+    None,
 }
 
 /// Whether the runtime may place the container in a cgroup.
@@ -78,6 +89,9 @@ pub struct Launch {
     pub capabilities: CapabilitySets,
     /// Capabilities that the executor holds beyond them until execve, as a bit mask.
     pub transient: u64,
+    /// Capabilities that the executor holds beyond those while it prepares, until it waits for
+    /// `start`, as a bit mask.
+    pub setup: u64,
     /// The real user id.
     pub uid: u32,
     /// The real group id.
@@ -114,6 +128,8 @@ pub struct CapabilitySets {
 
 /// `CAP_CHOWN` of linux/capability.h.
 const CAP_CHOWN: u64 = 1 << 0;
+/// `CAP_DAC_READ_SEARCH` of linux/capability.h.
+const CAP_DAC_READ_SEARCH: u64 = 1 << 2;
 /// `CAP_SYS_ADMIN` of linux/capability.h.
 const CAP_SYS_ADMIN: u64 = 1 << 21;
 
@@ -266,8 +282,9 @@ fn launch(process: &Process, site: &Site) -> Launch {
     let wanted = CapabilitySets::from_spec(process.capabilities().as_ref());
     let capabilities = wanted.intersect(site.available);
     let mut needed = 0;
-    // seccomp(2) wants CAP_SYS_ADMIN of a caller without no_new_privs
-    if site.filter == Filter::Loaded && !no_new_privileges {
+    let confines = site.filter == Filter::Loaded || site.domain == Domain::Made;
+    // seccomp(2) and landlock_restrict_self(2) want CAP_SYS_ADMIN of a caller without no_new_privs
+    if confines && !no_new_privileges {
         needed |= CAP_SYS_ADMIN;
     }
     // the terminal is made by the container's root and belongs to the workload's user
@@ -281,6 +298,11 @@ fn launch(process: &Process, site: &Site) -> Launch {
         no_new_privileges,
         capabilities,
         transient: needed & !(capabilities.effective & capabilities.permitted),
+        // the rules' paths may lie below directories that the workload's user cannot enter
+        setup: match site.domain {
+            Domain::Made => CAP_SYS_ADMIN | CAP_DAC_READ_SEARCH,
+            Domain::None => 0,
+        },
         uid: user.uid(),
         gid: user.gid(),
         terminal,
@@ -298,8 +320,8 @@ fn console_size(process: &Process) -> ConsoleSize {
 
 fn held_until_execve(launch: &Launch) -> CapabilitySets {
     let mut held = launch.capabilities;
-    held.effective |= launch.transient;
-    held.permitted |= launch.transient;
+    held.effective |= launch.transient | launch.setup;
+    held.permitted |= launch.transient | launch.setup;
     held
 }
 
@@ -380,6 +402,7 @@ mod tests {
             cgroups: Cgroups::Managed,
             available: (1 << 41) - 1,
             filter,
+            domain: Domain::None,
         }
     }
 
@@ -412,6 +435,19 @@ mod tests {
     fn no_new_privs_needs_no_borrowed_capability() {
         let text = r#","noNewPrivileges":true"#;
         let rewritten = rewrite(&spec(text), &site(Filter::Loaded)).unwrap();
+        assert_eq!(rewritten.launch.transient, 0);
+    }
+
+    #[test]
+    fn a_domain_is_prepared_with_two_more_capabilities_that_the_workload_never_has() {
+        let mut site = site(Filter::Loaded);
+        site.domain = Domain::Made;
+        let rewritten = rewrite(&spec(r#","noNewPrivileges":true"#), &site).unwrap();
+        let process = rewritten.spec.process().as_ref().unwrap().clone();
+        let library = CapabilitySets::from_spec(process.capabilities().as_ref());
+        assert_eq!(library.permitted, CAP_SYS_ADMIN | CAP_DAC_READ_SEARCH);
+        assert_eq!(library.bounding | library.inheritable | library.ambient, 0);
+        assert_eq!(rewritten.launch.capabilities, CapabilitySets::default());
         assert_eq!(rewritten.launch.transient, 0);
     }
 

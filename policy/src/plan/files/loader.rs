@@ -123,6 +123,15 @@ pub fn interpreter(file: &[u8]) -> Option<AbsPath> {
     None
 }
 
+/// The interpreter that a script names in its first line: execve(2); `None`: it is no script.
+#[must_use]
+pub fn script_interpreter(file: &[u8]) -> Option<AbsPath> {
+    let line = file.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;
+    let blank = |byte: &u8| matches!(byte, b' ' | b'\t');
+    let name = line.split(blank).find(|part| !part.is_empty())?;
+    AbsPath::new(name).ok()
+}
+
 /// The loader, so that it can interpret and not run programs by itself.
 ///
 /// # Errors
@@ -212,4 +221,85 @@ fn is_loader(name: &[u8], kind: Kind) -> bool {
             (rest.starts_with(b"-") && rest.windows(3).any(|part| part == b".so"))
                 || rest.starts_with(b".so")
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A 64-bit little-endian file with these program headers: type, offset, size.
+    fn elf(headers: &[(u32, u64, u64)], rest: &[u8]) -> Vec<u8> {
+        let mut file = vec![0; 64];
+        file[..6].copy_from_slice(&[0x7f, b'E', b'L', b'F', 2, 1]);
+        file[32..40].copy_from_slice(&64_u64.to_le_bytes());
+        file[54..56].copy_from_slice(&56_u16.to_le_bytes());
+        file[56..58].copy_from_slice(&u16::try_from(headers.len()).unwrap().to_le_bytes());
+        for (kind, offset, size) in headers {
+            let mut header = vec![0; 56];
+            header[..4].copy_from_slice(&kind.to_le_bytes());
+            header[8..16].copy_from_slice(&offset.to_le_bytes());
+            header[32..40].copy_from_slice(&size.to_le_bytes());
+            file.extend(header);
+        }
+        file.extend_from_slice(rest);
+        file
+    }
+
+    #[test]
+    fn the_loader_is_what_the_program_headers_name() {
+        let name = b"/lib64/ld-linux-x86-64.so.2\0";
+        let at = 64 + 2 * 56;
+        let file = elf(&[(1, 0, 0), (PT_INTERP, at, name.len() as u64)], name);
+        assert_eq!(interpreter(&file).unwrap().to_string(), "/lib64/ld-linux-x86-64.so.2");
+        assert_eq!(interpreter(&file[..100]), None);
+        assert_eq!(interpreter(b"#!/bin/sh"), None);
+        assert_eq!(interpreter(&elf(&[(1, 0, 0)], b"")), None);
+    }
+
+    #[test]
+    fn a_loader_for_interpreting_names_nothing_that_could_interpret_it() {
+        let file = elf(&[(1, 0, 0), (PT_NOTE, 64, 8), (PT_GNU_STACK, 0, 0)], b"x");
+        let copy = for_interpreting_only(file.clone()).unwrap();
+        assert_eq!(interpreter(&copy), Some(AbsPath::root()));
+        assert_eq!(copy.len(), file.len() + 2);
+        let stack_only = elf(&[(1, 0, 0), (PT_GNU_STACK, 0, 0)], b"");
+        assert_eq!(interpreter(&for_interpreting_only(stack_only).unwrap()), Some(AbsPath::root()));
+        assert_eq!(for_interpreting_only(elf(&[(1, 0, 0)], b"")), Err(ElfError::NoRoom));
+        assert_eq!(for_interpreting_only(b"#!/bin/sh".to_vec()), Err(ElfError::NotElf));
+    }
+
+    #[test]
+    fn hostile_headers_are_errors() {
+        let mut file = elf(&[(PT_INTERP, u64::MAX, u64::MAX), (PT_NOTE, 0, 0)], b"");
+        assert_eq!(interpreter(&file), None);
+        file[32..40].copy_from_slice(&u64::MAX.to_le_bytes());
+        assert_eq!(interpreter(&file), None);
+        assert_eq!(for_interpreting_only(file), Err(ElfError::NoRoom));
+        for length in 0..64 {
+            assert!(for_interpreting_only(elf(&[], b"")[..length].to_vec()).is_err());
+        }
+    }
+
+    #[test]
+    fn a_script_names_its_interpreter() {
+        let check = |text: &[u8], expected: Option<&str>| {
+            let found = script_interpreter(text).map(|path| path.to_string());
+            assert_eq!(found.as_deref(), expected);
+        };
+        check(b"#!/bin/sh\n", Some("/bin/sh"));
+        check(b"#! /usr/bin/env python3\nx", Some("/usr/bin/env"));
+        check(b"#!sh", None);
+        check(b"#!", None);
+        check(b"\x7fELF", None);
+    }
+
+    #[test]
+    fn loaders_are_known_by_their_names() {
+        for name in ["ld-linux-x86-64.so.2", "ld-musl-aarch64.so.1", "ld64.so.2", "ld.so.1"] {
+            assert!(is_loader(name.as_bytes(), Kind::File), "{name}");
+        }
+        for name in ["ldd", "ldconfig", "libc.so.6", "ld-notes.txt", "ldap.so"] {
+            assert!(!is_loader(name.as_bytes(), Kind::File), "{name}");
+        }
+    }
 }

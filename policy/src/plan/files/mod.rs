@@ -14,7 +14,7 @@ mod place;
 mod tree;
 
 pub use error::{Note, PlaceError};
-pub use loader::{ElfError, candidates, for_interpreting_only, interpreter};
+pub use loader::{ElfError, candidates, for_interpreting_only, interpreter, script_interpreter};
 pub use mounts::{Mounts, Remount, Writing};
 pub use place::{Bound, Grant, Placed, Region};
 pub use tree::{Assumed, Found, Kind, Tree, TreeError};
@@ -88,6 +88,15 @@ impl Settled {
         self.placed.restricted.contains(Access::Execute)
     }
 
+    /// Whether a file may be executed, by what is granted.
+    #[must_use]
+    pub fn may_execute(&self, path: &AbsPath) -> bool {
+        !self.restricts_execution()
+            || self.placed.grants.iter().any(|grant| {
+                grant.access.contains(Access::Execute) && is_beneath(path, &grant.path)
+            })
+    }
+
     /// The accesses that are left to the supervisor, somewhere.
     #[must_use]
     pub fn left_over(&self) -> AccessSet {
@@ -99,4 +108,10 @@ impl Settled {
     pub fn truncation(&self) -> Truncation {
         if self.mounts.exact() { Truncation::ByMounts } else { Truncation::ByRight }
     }
+}
+
+/// Whether one path is the other or lies beneath it.
+fn is_beneath(path: &AbsPath, directory: &AbsPath) -> bool {
+    let mut names = path.components();
+    directory.components().all(|name| names.next() == Some(name))
 }

@@ -4,7 +4,7 @@
 use crate::path::AbsPath;
 
 /// What kind of file something is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     /// A directory.
     Directory,

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+//! A policy compiled for this host: what create needs of it.
+
+use std::sync::Arc;
+
+use anyhow::bail;
+use brig_policy::plan::files::{Assumed, Bound};
+use brig_policy::plan::{self, MediatedCall, Rights, TcpPorts};
+use brig_policy::policy::Policy;
+use brig_policy::seccomp::{Mediated, Restriction};
+use brig_policy::target::Target;
+
+use super::domain::{self, Domain, Wanted};
+
+/// What is done where the target cannot enforce a rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Enforcement {
+    /// Nothing is started.
+    Strict,
+    /// The log says so.
+    BestEffort,
+}
+
+/// A policy, compiled.
+#[derive(Clone, Debug)]
+pub struct Compiled {
+    /// What the program refuses because of `[network]`.
+    pub restrictions: Vec<Restriction>,
+    /// What the supervisor answers.
+    pub mediated: Vec<Mediated>,
+    /// What the executor makes of files and ports.
+    pub wanted: Option<Wanted>,
+}
+
+/// Compiles a policy, before anything is known of the container's files.
+///
+/// # Errors
+///
+/// A rule that cannot be enforced here.
+pub fn compile(
+    policy: &Arc<Policy>,
+    target: &Target,
+    bound: Bound,
+    enforcement: Enforcement,
+) -> anyhow::Result<Compiled> {
+    let plan = match plan::compile(policy, target, &mut Assumed, bound) {
+        Ok(plan) => plan,
+        Err(errors) => bail!("{}", join(errors.iter())),
+    };
+    match enforcement {
+        Enforcement::Strict if !plan.missing.is_empty() => bail!("{}", join(plan.missing.iter())),
+        _ => plan.missing.iter().for_each(|missing| tracing::warn!("{missing}")),
+    }
+    refuse_mediated(&plan.mediated)?;
+    let abi = target.landlock.map_or(0, |landlock| landlock.abi);
+    let changes_files = plan.needs_landlock()
+        || !plan.settled.mounts.remounts.is_empty()
+        || policy.layers().any(|layer| {
+            layer.enforces() && layer.files.mask.iter().any(|rule| rule.pattern.literal().is_none())
+        });
+    let wanted = changes_files.then(|| Wanted {
+        policy: Arc::clone(policy),
+        bound,
+        ports: if target.landlock.is_some() { plan.ports } else { TcpPorts::default() },
+        supported: Rights::of_abi(abi),
+    });
+    let mediated = plan.mediated.iter().map(MediatedCall::mediated).collect();
+    Ok(Compiled { restrictions: plan.restrictions, mediated, wanted })
+}
+
+/// There is no supervisor yet that could answer for these.
+fn refuse_mediated(mediated: &[MediatedCall]) -> anyhow::Result<()> {
+    let Some(first) = mediated.first() else { return Ok(()) };
+    let calls: Vec<&str> = mediated.iter().map(|one| one.syscall.name()).collect();
+    let mut rules: Vec<String> = mediated
+        .iter()
+        .flat_map(|one| &one.rules)
+        .map(|rule| format!("{rule} ({})", rule.text))
+        .collect();
+    rules.sort();
+    rules.dedup();
+    bail!(
+        "the policy needs a supervisor for {}, because {}: {}; `brig policy plan` says what each \
+         rule costs",
+        calls.join(", "),
+        first.why.join("; "),
+        rules.join(", ")
+    )
+}
+
+impl Compiled {
+    /// What the executor is given.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's, for the record.
+    pub fn domain(&self) -> std::io::Result<Domain> {
+        match &self.wanted {
+            None => Ok(Domain::None),
+            Some(wanted) => Ok(Domain::New(wanted.clone(), domain::record()?)),
+        }
+    }
+}
+
+fn join<'a, T: std::fmt::Display + 'a>(errors: impl Iterator<Item = &'a T>) -> String {
+    errors.map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}

@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The Landlock domain and the mounts that a policy's `[files]` and TCP ports become.
+//!
+//! It is prepared in the container, at the end of create: the root has been changed to, everything
+//! is mounted, no workload runs, and the executor still has the capabilities to look at every
+//! directory. What was applied is recorded, by path and identity, so that a process which is added
+//! later gets the very same: what has been exchanged since is not granted again.
+//!
+//! Guarantee: as many rules are in the ruleset as the plan has, or nothing is started.
+
+mod loader;
+mod mounts;
+mod tree;
+
+use std::fs::File;
+use std::io::{Read, Seek, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+use brig_policy::path::AbsPath;
+use brig_policy::plan::files::{self, Bound, Settled};
+use brig_policy::plan::{Rights, TcpPorts};
+use brig_policy::policy::Policy;
+use rustix::fs::{MemfdFlags, Mode, OFlags, fstat, memfd_create, open};
+use serde::{Deserialize, Serialize};
+
+use crate::sys::landlock::{self, Handled};
+use tree::RealTree;
+
+/// What is to be made of a policy.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// The policy.
+    pub policy: Arc<Policy>,
+    /// How much may be made of it.
+    pub bound: Bound,
+    /// TCP ports.
+    pub ports: TcpPorts,
+    /// The rights that the kernel can handle. The plan has been checked against the target: what is
+    /// left out here, the operator has allowed to be.
+    pub supported: Rights,
+}
+
+/// What a process is to be put into.
+#[derive(Clone, Debug)]
+pub enum Domain {
+    /// Nothing.
+    None,
+    /// What a policy means in this container; what is applied is written to the descriptor.
+    New(Wanted, Arc<OwnedFd>),
+    /// What was applied to the first process.
+    Again(Applied),
+}
+
+/// What was applied.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Applied {
+    /// The rights that are handled.
+    pub handled: Rights,
+    /// TCP ports.
+    pub ports: TcpPorts,
+    /// The rules.
+    pub rules: Vec<Rule>,
+    /// What the log is told.
+    pub notes: Vec<String>,
+}
+
+/// A rule about what lies at and beneath a path.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rule {
+    path: AbsPath,
+    rights: Rights,
+    device: u64,
+    inode: u64,
+}
+
+/// A ruleset, and what it is about.
+#[derive(Debug)]
+pub struct Prepared {
+    /// `None`: nothing is restricted.
+    pub ruleset: Option<OwnedFd>,
+}
+
+/// Prepares the domain, in the container.
+///
+/// # Errors
+///
+/// A rule that does not fit the container's files, or a step that the kernel refused.
+pub fn prepare(domain: &Domain) -> Result<Prepared, String> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let root = || open("/", flags, Mode::empty()).map_err(|error| format!("open /: {error}"));
+    match domain {
+        Domain::None => Ok(Prepared { ruleset: None }),
+        Domain::New(wanted, record) => {
+            let root = root()?;
+            let mut tree = RealTree::new(root.as_fd());
+            let applied = settle(wanted, &mut tree)?;
+            let ruleset = ruleset(&applied, &tree, Identity::First)?;
+            write(record, &applied).map_err(|error| format!("record the rules: {error}"))?;
+            Ok(Prepared { ruleset })
+        }
+        Domain::Again(applied) => {
+            let root = root()?;
+            let ruleset = ruleset(applied, &RealTree::new(root.as_fd()), Identity::Known)?;
+            Ok(Prepared { ruleset })
+        }
+    }
+}
+
+/// Changes the mounts, and finds the rules.
+fn settle(wanted: &Wanted, tree: &mut RealTree<'_>) -> Result<Applied, String> {
+    let settled = files::settle(&wanted.policy, tree, wanted.bound).map_err(|errors| {
+        let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        texts.join("; ")
+    })?;
+    let mut notes: Vec<String> = settled.placed.notes.iter().map(ToString::to_string).collect();
+    mounts::remount(tree, &settled.mounts.remounts)?;
+    mounts::mask(tree, &settled.masks)?;
+    let handled = settled.handled().intersection(wanted.supported);
+    let mut rules = rules(&settled, tree, handled)?;
+    if settled.restricts_execution() {
+        let loaders = loader::cover(tree, &settled)?;
+        notes.extend(loaders.stranded);
+        let runs = Rights::to_run().intersection(handled);
+        for path in loaders.needed {
+            rules.push(rule(tree, path, runs)?);
+        }
+    }
+    Ok(Applied { handled, ports: wanted.ports.clone(), rules, notes })
+}
+
+fn rules(settled: &Settled, tree: &RealTree<'_>, handled: Rights) -> Result<Vec<Rule>, String> {
+    let mut rules = Vec::new();
+    for grant in &settled.placed.grants {
+        let rights = settled.rights(grant).intersection(handled);
+        if !rights.is_empty() {
+            rules.push(rule(tree, grant.path.clone(), rights)?);
+        }
+    }
+    Ok(rules)
+}
+
+fn rule(tree: &RealTree<'_>, path: AbsPath, rights: Rights) -> Result<Rule, String> {
+    let stat = tree.open(&path, OFlags::PATH).and_then(|fd| fstat(&fd));
+    let stat = stat.map_err(|error| format!("Landlock rule for {path}: {error}"))?;
+    Ok(Rule { path, rights, device: stat.st_dev, inode: stat.st_ino })
+}
+
+/// Whether what is found must be what was recorded.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Identity {
+    /// It has just been looked at; something else is an error.
+    First,
+    /// The workload may have changed it: what is another file now is not granted.
+    Known,
+}
+
+/// KERNEL(6.7): `LANDLOCK_ACCESS_NET_BIND_TCP` and `_CONNECT_TCP`.
+const BIND_TCP: u64 = 1 << 0;
+const CONNECT_TCP: u64 = 1 << 1;
+
+fn ruleset(
+    applied: &Applied,
+    tree: &RealTree<'_>,
+    identity: Identity,
+) -> Result<Option<OwnedFd>, String> {
+    let Applied { handled, ports, rules, .. } = applied;
+    let net = if ports.bind.is_some() { BIND_TCP } else { 0 }
+        | if ports.connect.is_some() { CONNECT_TCP } else { 0 };
+    if handled.is_empty() && net == 0 {
+        return Ok(None);
+    }
+    let abi = landlock::abi().map_err(|error| format!("Landlock: {error}"))?;
+    let handled = Handled { fs: handled.0, net, scoped: 0 };
+    let ruleset = landlock::create_ruleset(handled, abi)
+        .map_err(|error| format!("landlock_create_ruleset: {error}"))?;
+    let mut added = 0;
+    for rule in rules {
+        added += add(&ruleset, tree, rule, identity)?;
+    }
+    // INVARIANT: all of a first process's rules are in force, or it does not start
+    if identity == Identity::First && added != rules.len() {
+        return Err(format!("Landlock: {added} of {} rules could be added", rules.len()));
+    }
+    for (ports, access) in [(&ports.bind, BIND_TCP), (&ports.connect, CONNECT_TCP)] {
+        for port in ports.iter().flatten() {
+            landlock::add_port(ruleset.as_fd(), access, *port)
+                .map_err(|error| format!("Landlock rule for port {port}: {error}"))?;
+        }
+    }
+    Ok(Some(ruleset))
+}
+
+/// How many rules were added: one, or none for what is not there any more.
+fn add(
+    ruleset: &OwnedFd,
+    tree: &RealTree<'_>,
+    rule: &Rule,
+    identity: Identity,
+) -> Result<usize, String> {
+    let found =
+        tree.open(&rule.path, OFlags::PATH).and_then(|fd| fstat(&fd).map(|stat| (fd, stat)));
+    let failed =
+        |error: &dyn std::fmt::Display| format!("Landlock rule for {}: {error}", rule.path);
+    let (fd, stat) = match found {
+        Ok(found) => found,
+        Err(_) if identity == Identity::Known => return Ok(0),
+        Err(error) => return Err(failed(&error)),
+    };
+    // RACE: the workload may have put another file there: what is recorded is what was meant
+    if (stat.st_dev, stat.st_ino) != (rule.device, rule.inode) {
+        return match identity {
+            Identity::Known => Ok(0),
+            Identity::First => Err(failed(&"another file is there now")),
+        };
+    }
+    landlock::add_path(ruleset.as_fd(), rule.rights.0, fd.as_fd())
+        .map_err(|error| failed(&error))?;
+    Ok(1)
+}
+
+/// A mount of its own, attached nowhere, of what a descriptor refers to.
+///
+/// # Errors
+///
+/// The kernel's.
+pub fn mount_of(fd: BorrowedFd<'_>) -> std::io::Result<OwnedFd> {
+    Ok(mounts::clone(fd)?)
+}
+
+/// Where the executor leaves its record, for create.
+///
+/// # Errors
+///
+/// The kernel's.
+pub fn record() -> std::io::Result<Arc<OwnedFd>> {
+    Ok(Arc::new(memfd_create("brig-domain", MemfdFlags::CLOEXEC)?))
+}
+
+fn write(record: &OwnedFd, applied: &Applied) -> std::io::Result<()> {
+    File::from(record.try_clone()?).write_all(&serde_json::to_vec(applied)?)
+}
+
+/// What the executor has left.
+///
+/// # Errors
+///
+/// It left nothing that can be read.
+pub fn read(record: &OwnedFd) -> std::io::Result<Applied> {
+    let mut file = File::from(record.try_clone()?);
+    file.rewind()?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    Ok(serde_json::from_slice(&bytes)?)
+}
