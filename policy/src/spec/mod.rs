@@ -1,25 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The OCI runtime specification's `config.json`: from its bytes to the container that is run.
 //!
-//! Three steps, each a pure function:
+//! Four steps, each a pure function:
 //!
 //! 1. [`load`] parses the bytes. What engines write beside the letter of the specification
 //!    (`rootfsPropagation` with an `r`, mounts without a `source`) is brought to one form;
 //!    `linux.seccomp` is taken out as JSON for [`crate::seccomp`].
 //! 2. [`validate`] checks what can be checked without a host. Every error names the field.
-//! 3. [`rewrite`] derives the specification that the container library is given and the
+//! 3. [`tighten`] makes it what a policy allows of it.
+//! 4. [`rewrite`] derives the specification that the container library is given and the
 //!    [`Launch`] that brig's own executor carries out.
 //!
 //! Nothing here looks at a file: whether a path exists is found out where it is used.
 
 mod load;
 mod rewrite;
+mod tighten;
 mod validate;
 
 pub use load::{Loaded, load, load_process, load_resources};
 pub use rewrite::{
     CapabilitySets, Cgroups, ConsoleSize, Domain, Filter, Launch, Rewritten, Site, capability_names,
     rewrite,
+};
+pub use tighten::{
+    Change, Effect, Host, Tightened, Unenforced, UserNamespace, tighten, tighten_process,
+    tighten_update,
 };
 pub use validate::{validate, validate_id, validate_process};
 

@@ -228,12 +228,14 @@ pub fn capability_names(mask: u64) -> Vec<String> {
     held.map(|(_, capability)| format!("CAP_{capability}")).collect()
 }
 
-fn mask(set: Option<&Capabilities>) -> u64 {
+/// The bit mask of a set.
+pub(super) fn mask(set: Option<&Capabilities>) -> u64 {
     let bit = |wanted: &Capability| CAPABILITIES.iter().position(|one| one == wanted);
     set.into_iter().flatten().filter_map(bit).fold(0, |mask, bit| mask | (1 << bit))
 }
 
-fn set(mask: u64) -> Capabilities {
+/// The set of a bit mask.
+pub(super) fn set(mask: u64) -> Capabilities {
     let held = CAPABILITIES.iter().enumerate().filter(|(bit, _)| mask & (1 << bit) != 0);
     held.map(|(_, capability)| *capability).collect()
 }

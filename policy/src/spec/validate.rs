@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use oci_spec::runtime::{
-    Linux, LinuxNamespaceType, LinuxSchedulerPolicy, Mount, Process, Spec, User,
+    Linux, LinuxNamespace, LinuxNamespaceType, LinuxSchedulerPolicy, Mount, Process, Spec, User,
 };
 
 use super::{FieldError, SpecErrors};
@@ -404,6 +404,10 @@ fn check_sysctls(spec: &Spec, errors: &mut Vec<FieldError>) {
     let has = |kind: LinuxNamespaceType| {
         linux.namespaces().iter().flatten().any(|namespace| namespace.typ() == kind)
     };
+    // KERNEL(6.3): of the pid namespace; one that is joined is another container's
+    let is_new_pid =
+        |one: &LinuxNamespace| one.typ() == LinuxNamespaceType::Pid && one.path().is_none();
+    let has_new_pid = linux.namespaces().iter().flatten().any(is_new_pid);
     let mut names: Vec<&String> = linux.sysctl().iter().flatten().map(|(name, _)| name).collect();
     names.sort();
     for name in names {
@@ -415,6 +419,8 @@ fn check_sysctls(spec: &Spec, errors: &mut Vec<FieldError>) {
                 ("network", has(LinuxNamespaceType::Network))
             } else if dotted == "kernel.domainname" {
                 ("UTS", has(LinuxNamespaceType::Uts))
+            } else if dotted == "vm.memfd_noexec" {
+                ("pid", has_new_pid)
             } else {
                 let message = "is not a parameter of a namespace: it would change the host";
                 errors.push(FieldError::new(format!("linux.sysctl[{name:?}]"), message));
