@@ -28,7 +28,8 @@ fn grants(settled: &Settled) -> Vec<String> {
     let text = |access: AccessSet| {
         let mut short = String::new();
         for (name, set) in [
-            ("rl", AccessSet::READ),
+            ("r", AccessSet::of(&[Access::Read])),
+            ("l", AccessSet::of(&[Access::List])),
             ("w", AccessSet::WRITE.difference(AccessSet::READ)),
             ("x", AccessSet::GOVERNED_BY_EXECUTE),
             ("d", AccessSet::of(&[Access::Device])),
@@ -80,19 +81,31 @@ fn a_literal_deny_is_carved_out_and_bound_read_only() {
     assert_eq!(
         grants(&settled),
         [
-            "/etc/passwd rlwxd",
-            "/etc/ssl rlwxd",
-            "/bin rlwxd",
-            "/srv rlwxd",
-            "/tmp rlwxd",
-            "/usr rlwxd",
-            "/var rlwxd"
+            "/ l",
+            "/etc/passwd rwxd",
+            "/etc/ssl rwxd",
+            "/bin rwxd",
+            "/srv rwxd",
+            "/tmp rwxd",
+            "/usr rwxd",
+            "/var rwxd"
         ]
     );
     assert_eq!(mounts(&settled), ["/etc/shadow ro"]);
     assert!(settled.placed.regions.is_empty());
     let carved: Vec<_> = settled.placed.notes.iter().map(ToString::to_string).collect();
     assert_eq!(carved.len(), 2, "{carved:?}");
+}
+
+#[test]
+fn directories_above_a_denied_file_can_be_listed() {
+    let lists = |rules: &str, path: &str| {
+        let path = AbsPath::new(path.as_bytes()).unwrap();
+        kernel_allows(&settle(rules), &path, Kind::Directory).contains(Access::List)
+    };
+    assert!(lists("files.deny /etc/shadow", "/etc") && lists("files.deny /etc/shadow", "/"));
+    assert!(!lists("files.deny /etc/ssl", "/etc") && !lists("files.deny /etc/ssl", "/"));
+    assert!(!lists("files.deny /etc/later", "/etc"), "it may become a directory");
 }
 
 #[test]

@@ -20,8 +20,8 @@ mod validate;
 
 pub use load::{Loaded, load, load_process, load_resources};
 pub use rewrite::{
-    CapabilitySets, Cgroups, ConsoleSize, Domain, Filter, Launch, Rewritten, Site, capability_names,
-    rewrite,
+    CapabilitySets, Cgroups, ConsoleSize, Domain, Filter, Launch, Rewritten, Site,
+    capability_names, rewrite,
 };
 pub use tighten::{
     Change, Effect, Host, Tightened, Unenforced, UserNamespace, tighten, tighten_process,

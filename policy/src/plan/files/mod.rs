@@ -34,6 +34,8 @@ pub struct Settled {
     pub mounts: Mounts,
     /// What masks with wildcards match.
     pub masks: Vec<(AbsPath, Kind)>,
+    /// Whether some layer has a list of what may be executed.
+    lists_programs: bool,
 }
 
 /// Whether a pattern names a few paths and no others, so that no wildcard is in it.
@@ -64,7 +66,9 @@ pub fn settle(
     let masks = masks::find(policy, tree, bound.files).map_err(|error| vec![error])?;
     placed.notes.sort();
     placed.notes.dedup();
-    Ok(Settled { placed, mounts, masks })
+    let lists_programs =
+        policy.layers().any(|layer| layer.enforces() && layer.files.execute.is_some());
+    Ok(Settled { placed, mounts, masks, lists_programs })
 }
 
 impl Settled {
@@ -82,16 +86,16 @@ impl Settled {
         if grant.directory { rights } else { rights.on_a_file() }
     }
 
-    /// Whether what may be executed is restricted.
+    /// Whether there may be files that can be read and not executed: a loader could run them.
     #[must_use]
     pub fn restricts_execution(&self) -> bool {
-        self.placed.restricted.contains(Access::Execute)
+        self.lists_programs
     }
 
     /// Whether a file may be executed, by what is granted.
     #[must_use]
     pub fn may_execute(&self, path: &AbsPath) -> bool {
-        !self.restricts_execution()
+        !self.placed.restricted.contains(Access::Execute)
             || self.placed.grants.iter().any(|grant| {
                 grant.access.contains(Access::Execute) && is_beneath(path, &grant.path)
             })

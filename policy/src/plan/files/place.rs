@@ -194,7 +194,10 @@ impl Walk<'_> {
                 self.grant(path, kind, at, allowed.difference(granted))
             }
             Kind::Directory => {
-                let bounds = self.placement.bounds(at);
+                let mut bounds = self.placement.bounds(at);
+                if bounds.mixed().contains(Access::List) && self.lists_all(path, at)? {
+                    bounds.always = bounds.always.union(AccessSet::of(&[Access::List]));
+                }
                 let always = bounds.always.intersection(access).union(granted);
                 self.grant(path, kind, at, always.difference(granted))?;
                 let mixed = bounds.mixed().intersection(access).difference(granted);
@@ -204,6 +207,29 @@ impl Walk<'_> {
                 self.beneath(path, at, Wanted { access: mixed, granted: always })
             }
         }
+    }
+
+    /// Whether every directory at and beneath this one may be listed: then what the rules tell apart
+    /// there are files, to which the right to list means nothing.
+    fn lists_all(&mut self, path: &AbsPath, at: &At) -> Result<bool, PlaceError> {
+        if self.placement.in_region(at) || !self.placement.allowed(at).contains(Access::List) {
+            return Ok(false);
+        }
+        for name in self.placement.named_children(at) {
+            let Some(child) = join(path, &name) else { continue };
+            let below = self.placement.child_of(at, &name);
+            let kind = self.tree.kind(&child).map_err(|error| self.tree_error(at, error))?;
+            let lists = match kind {
+                Some(Kind::File | Kind::Link) => true,
+                Some(Kind::Directory) => self.lists_all(&child, &below)?,
+                // whatever it will be
+                None => self.placement.bounds(&below).always.contains(Access::List),
+            };
+            if !lists {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// A directory beneath which some of the wanted accesses are allowed to some.
