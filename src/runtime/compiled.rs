@@ -83,7 +83,7 @@ fn refuse_mediated(mediated: &[MediatedCall]) -> anyhow::Result<()> {
         "the policy needs a supervisor for {}, because {}: {}; `brig policy plan` says what each \
          rule costs",
         calls.join(", "),
-        first.why.join("; "),
+        first.why.iter().map(|why| why.text.as_str()).collect::<Vec<_>>().join("; "),
         rules.join(", ")
     )
 }

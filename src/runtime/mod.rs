@@ -27,6 +27,7 @@ pub mod rootfs;
 pub mod seal;
 pub mod start;
 pub mod state;
+pub mod target;
 pub mod unprivileged;
 pub mod user_namespace;
 

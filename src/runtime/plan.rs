@@ -83,22 +83,10 @@ fn native() -> anyhow::Result<Arch> {
 fn default_profile(native: Arch, capabilities: CapabilitySets) -> anyhow::Result<Seccomp> {
     let host = Host {
         native,
-        kernel: kernel_version(),
+        kernel: super::target::kernel_version(),
         capabilities: capability_names(capabilities.union()).into_iter().collect(),
     };
     seccomp::default_profile(&host).map_err(|errors| join(&errors))
-}
-
-/// The first two numbers of uname(2)'s release. What cannot be read counts as old: fewer entries
-/// of a profile apply then.
-fn kernel_version() -> (u32, u32) {
-    let uname = rustix::system::uname();
-    let release = uname.release().to_string_lossy();
-    let mut parts = release.split(|one: char| !one.is_ascii_digit()).map(str::parse);
-    match (parts.next(), parts.next()) {
-        (Some(Ok(major)), Some(Ok(minor))) => (major, minor),
-        _ => (0, 0),
-    }
 }
 
 fn resolve(name: &str) -> anyhow::Result<Mediated> {

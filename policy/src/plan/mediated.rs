@@ -15,9 +15,18 @@ pub struct MediatedCall {
     pub syscall: Syscall,
     /// Conditions on its registers under which it is; none: always.
     pub conditions: Vec<Condition>,
-    /// Why nothing cheaper does.
-    pub why: Vec<String>,
+    /// Why nothing cheaper does, each with the rules because of which that is so.
+    pub why: Vec<Reason>,
     /// The rules that need it.
+    pub rules: Vec<Origin>,
+}
+
+/// Why a call is mediated.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reason {
+    /// As part of a sentence.
+    pub text: String,
+    /// The rules.
     pub rules: Vec<Origin>,
 }
 
@@ -44,8 +53,9 @@ impl Calls {
         if call.conditions != conditions {
             call.conditions.clear();
         }
-        if !call.why.iter().any(|one| one == why) {
-            call.why.push(why.to_owned());
+        match call.why.iter_mut().find(|one| one.text == why) {
+            Some(reason) => reason.rules.extend_from_slice(rules),
+            None => call.why.push(Reason { text: why.to_owned(), rules: rules.to_vec() }),
         }
         call.rules.extend_from_slice(rules);
         call.rules.sort();

@@ -25,7 +25,7 @@ mod render;
 use serde::Serialize;
 
 pub use landlock::{Rights, Truncation};
-pub use mediated::MediatedCall;
+pub use mediated::{MediatedCall, Reason};
 pub use missing::Missing;
 pub use network::TcpPorts;
 pub use placement::{Mechanism, RulePlacement};

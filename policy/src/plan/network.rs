@@ -9,6 +9,8 @@
 //! SMC, and data sent with the connection (TCP Fast Open). Where anything is, io_uring is refused,
 //! which makes and connects sockets without a system call of its own.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
 use serde::{Deserialize, Serialize};
 
 use super::mediated::Calls;
@@ -102,6 +104,11 @@ impl Action {
         self.tcp.settled()
     }
 
+    fn is_nothing(&self) -> bool {
+        self.unix == Unix::Nothing
+            && [self.tcp(), self.udp, self.other].iter().all(|one| *one == Settled::Nothing)
+    }
+
     fn is_free(&self) -> bool {
         self.unix == Unix::Free
             && [self.tcp(), self.udp, self.other].iter().all(|one| *one == Settled::Free)
@@ -158,6 +165,7 @@ pub(crate) fn compile(policy: &Policy, by_port: ByLandlock, calls: &mut Calls) -
         compiler.sockets();
         compiler.fast_open();
         compiler.refuse("io_uring_setup", Vec::new(), ENOSYS, "it makes sockets by itself");
+        compiler.bind();
         compiler.tcp_ports();
         compiler.listen(calls);
         compiler.by_address(calls);
@@ -284,6 +292,14 @@ impl Compiler<'_> {
         }
     }
 
+    /// bind(2) where nothing may be bound at all. Netlink's is refused with it.
+    fn bind(&mut self) {
+        let sockets = self.usable(|one| one.udp) || self.usable(|one| one.other);
+        if self.bind.is_nothing() && (sockets || self.usable_unix()) {
+            self.refuse("bind", Vec::new(), EACCES, "no rule lets anything be bound");
+        }
+    }
+
     fn tcp_ports(&mut self) {
         if self.usable(Action::tcp) {
             self.compiled.ports.connect = self.for_landlock(&self.connect.tcp);
@@ -294,21 +310,40 @@ impl Compiler<'_> {
     /// listen(2) on a socket without an address takes one, of every interface and any port.
     fn listen(&mut self, calls: &mut Calls) {
         let tcp = self.bind.tcp();
-        if tcp == Settled::Free || self.bind.tcp.allowed.contains(0) || !self.usable(Action::tcp) {
+        let any = self.bind.tcp.allowed.contains(0) || self.any_address_may_be_bound();
+        if tcp == Settled::Free || any || !self.usable(Action::tcp) {
             return;
         }
-        if tcp == Settled::Nothing && self.bind.unix == Unix::Nothing {
+        if self.bind.is_nothing() {
             self.refuse("listen", Vec::new(), EACCES, "no rule lets anything be bound");
         } else {
-            let rules = self.rules(List::NetworkBind);
+            let rules = self.rules(List::NetworkBind, What::Tcp);
             calls.add("listen", &[], "listen(2) without bind(2) takes any port", &rules);
         }
+    }
+
+    /// Whether nothing keeps a socket from taking any port of every interface: no list, and no deny
+    /// of the unspecified address.
+    fn any_address_may_be_bound(&self) -> bool {
+        let unspecified = [IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
+        let denies_it = |rule: &AddressRule| {
+            rule.address.inet().is_some_and(|inet| {
+                inet.protocol.covers(Transport::Tcp)
+                    && unspecified.iter().any(|address| inet.hosts.contains(*address))
+            })
+        };
+        let mut layers = self.policy.layers().filter(|layer| layer.enforces());
+        layers
+            .all(|layer| layer.network.bind.is_none() && !layer.network.deny.iter().any(denies_it))
     }
 
     /// What depends on more than registers and TCP ports.
     fn by_address(&self, calls: &mut Calls) {
         let (udp, unix) = (self.usable(|one| one.udp), self.usable_unix());
         for (action, call) in [(&self.connect, "connect"), (&self.bind, "bind")] {
+            if call == "bind" && action.is_nothing() {
+                continue;
+            }
             let tcp = self.for_landlock(&action.tcp).is_none() && action.tcp() != Settled::Free;
             let reasons = [
                 (tcp, self.why_not_landlock(&action.tcp)),
@@ -319,17 +354,16 @@ impl Compiler<'_> {
                 ),
                 (unix && action.unix != Unix::Free, "Landlock has no right for UNIX sockets"),
             ];
-            let rules = self.rules(action.list);
-            for (_, why) in reasons.iter().filter(|(needed, _)| *needed) {
+            for (what, (_, why)) in What::ALL.into_iter().zip(reasons).filter(|(_, one)| one.0) {
+                let rules = self.rules(action.list, what);
                 calls.add(call, &[], why, &rules);
-            }
-            let datagrams = reasons[1..].iter().any(|(needed, _)| *needed);
-            if datagrams && call == "connect" {
-                let why = "datagrams name their receiver";
-                // without an address nothing is named
-                calls.add("sendto", &[not(4, 0)], why, &rules);
-                calls.add("sendmsg", &[], why, &rules);
-                calls.add("sendmmsg", &[], why, &rules);
+                if call == "connect" && what != What::Tcp {
+                    let why = "datagrams name their receiver";
+                    // without an address nothing is named
+                    calls.add("sendto", &[not(4, 0)], why, &rules);
+                    calls.add("sendmsg", &[], why, &rules);
+                    calls.add("sendmmsg", &[], why, &rules);
+                }
             }
         }
     }
@@ -361,11 +395,12 @@ impl Compiler<'_> {
         self.actions().iter().any(|action| action.unix != Unix::Nothing)
     }
 
-    /// The rules about an action, in all layers.
-    fn rules(&self, list: List) -> Vec<Origin> {
+    /// The rules about an action of a kind of socket, in all layers; where none is about it, all
+    /// of them: it is what they leave out.
+    fn rules(&self, list: List, what: What) -> Vec<Origin> {
         let layers = self.policy.layers().filter(|layer| layer.enforces());
         let networks = layers.map(|layer| &layer.network);
-        let mut rules: Vec<Origin> = networks
+        let rules: Vec<&AddressRule> = networks
             .flat_map(|network| {
                 let grants = match list {
                     List::NetworkBind => &network.bind,
@@ -373,11 +408,37 @@ impl Compiler<'_> {
                 };
                 grants.iter().flatten().chain(&network.deny)
             })
-            .map(|rule| rule.origin.clone())
             .collect();
-        rules.sort();
-        rules.dedup();
-        rules
+        let about: Vec<&AddressRule> =
+            rules.iter().filter(|rule| what.is_about(&rule.address)).copied().collect();
+        let rules = if about.is_empty() { rules } else { about };
+        let mut places: Vec<Origin> = rules.into_iter().map(|rule| rule.origin.clone()).collect();
+        places.sort();
+        places.dedup();
+        places
+    }
+}
+
+/// What a rule can be about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum What {
+    Tcp,
+    Udp,
+    Other,
+    Unix,
+}
+
+impl What {
+    const ALL: [Self; 4] = [Self::Tcp, Self::Udp, Self::Other, Self::Unix];
+
+    fn is_about(self, address: &Address) -> bool {
+        let transport = match self {
+            Self::Tcp => Transport::Tcp,
+            Self::Udp => Transport::Udp,
+            Self::Other => Transport::Other,
+            Self::Unix => return is_unix(address),
+        };
+        address.inet().is_some_and(|inet| inet.protocol.covers(transport))
     }
 }
 

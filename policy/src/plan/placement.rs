@@ -10,7 +10,7 @@ use super::network::TcpPorts;
 use crate::decide::List;
 use crate::net::{Address, Protocol};
 use crate::path::Pattern;
-use crate::policy::{AddressRule, Origin, PathRule, Policy};
+use crate::policy::{AddressRule, Origin, PathRule, Policy, SyscallRule};
 
 /// What enforces a rule: `DESIGN.md` section 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -48,8 +48,10 @@ impl fmt::Display for Mechanism {
 pub struct RulePlacement {
     /// The list or setting that it stands in: `files.read`.
     pub list: String,
-    /// The rule.
+    /// Where it is written.
     pub rule: Origin,
+    /// What it names, in a few words.
+    pub names: String,
     /// What enforces it.
     pub mechanisms: Vec<Mechanism>,
     /// Why nothing cheaper does, or what has to be known about it.
@@ -74,18 +76,19 @@ pub(crate) fn place(policy: &Policy, facts: &Facts<'_>) -> Vec<RulePlacement> {
             audited(layer, &mut all);
         }
     }
+    all.sort_by(|one, other| (&one.list, &one.rule).cmp(&(&other.list, &other.rule)));
     all
 }
 
 fn push(
     all: &mut Vec<RulePlacement>,
     list: List,
-    rule: &Origin,
+    (rule, names): (&Origin, String),
     mechanisms: &[Mechanism],
     note: Option<String>,
 ) {
     let (list, mechanisms) = (list.name().to_owned(), mechanisms.to_vec());
-    all.push(RulePlacement { list, rule: rule.clone(), mechanisms, note });
+    all.push(RulePlacement { list, rule: rule.clone(), names, mechanisms, note });
 }
 
 fn files(layer: &Policy, all: &mut Vec<RulePlacement>) {
@@ -99,19 +102,40 @@ fn files(layer: &Policy, all: &mut Vec<RulePlacement>) {
         for grant in rules.iter().flatten() {
             let execute = list == List::FilesExecute;
             let (mechanisms, note) = by_pattern(&grant.rule, literal, execute);
-            push(all, list, &grant.rule.origin, &mechanisms, note);
+            push(all, list, path(&grant.rule), &mechanisms, note);
         }
     }
     for rule in &layer.files.deny {
         let (mechanisms, note) = by_pattern(rule, &[Landlock, Mount], false);
-        push(all, List::FilesDeny, &rule.origin, &mechanisms, note);
+        push(all, List::FilesDeny, path(rule), &mechanisms, note);
     }
     for rule in &layer.files.mask {
         let note = rule.pattern.literal().is_none();
         let note =
             note.then(|| "what it matches is looked for when the container starts".to_owned());
-        push(all, List::FilesMask, &rule.origin, &[Mount], note);
+        push(all, List::FilesMask, path(rule), &[Mount], note);
     }
+}
+
+fn path(rule: &PathRule) -> (&Origin, String) {
+    let except: Vec<String> = rule.except.iter().map(ToString::to_string).collect();
+    (&rule.origin, but(rule.pattern.to_string(), &except))
+}
+
+fn address(rule: &AddressRule) -> (&Origin, String) {
+    let except: Vec<String> = rule.except.iter().map(ToString::to_string).collect();
+    (&rule.origin, but(rule.address.to_string(), &except))
+}
+
+fn call(rule: &SyscallRule) -> (&Origin, String) {
+    let names: Vec<&str> = rule.calls.iter().map(|call| call.name()).collect();
+    let names = rule.set.as_ref().map_or_else(|| names.join(", "), ToString::to_string);
+    let condition = if rule.conditions.is_empty() { "" } else { " by its arguments" };
+    (&rule.origin, names + condition)
+}
+
+fn but(what: String, except: &[String]) -> String {
+    if except.is_empty() { what } else { format!("{what} but {}", except.join(", ")) }
 }
 
 fn by_pattern(
@@ -150,7 +174,7 @@ fn network(layer: &Policy, facts: &Facts<'_>, all: &mut Vec<RulePlacement>) {
     for (list, rules) in lists {
         for rule in rules {
             let (mechanisms, note) = of_address(rule, list, facts);
-            push(all, list, &rule.origin, &mechanisms, note);
+            push(all, list, address(rule), &mechanisms, note);
         }
     }
 }
@@ -182,7 +206,8 @@ fn of_address(
             .find(|one| one.syscall.name() == *call && one.rules.contains(&rule.origin));
         if let Some(mediated) = mediated {
             mechanisms.push(Mechanism::Supervisor);
-            note = mediated.why.first().cloned();
+            let why = mediated.why.iter().find(|one| one.rules.contains(&rule.origin));
+            note = why.map(|one| one.text.clone());
         }
     }
     mechanisms.sort_unstable();
@@ -199,7 +224,7 @@ fn syscalls(layer: &Policy, all: &mut Vec<RulePlacement>) {
     ];
     for (list, rules) in lists {
         for rule in rules {
-            push(all, list, &rule.origin, &[Mechanism::Seccomp], None);
+            push(all, list, call(rule), &[Mechanism::Seccomp], None);
         }
     }
 }
@@ -216,17 +241,20 @@ fn process(layer: &Policy, all: &mut Vec<RulePlacement>) {
     for (list, setting, mechanism, restricting) in switches {
         let Some(setting) = setting else { continue };
         let mechanisms = if setting.value == restricting { vec![mechanism] } else { Vec::new() };
-        push(all, list, &setting.origin, &mechanisms, None);
+        let names = setting.value.to_string();
+        push(all, list, (&setting.origin, names), &mechanisms, None);
     }
     let limits =
         [(List::MaxProcesses, &process.max_processes), (List::MaxMemory, &process.max_memory)];
     for (list, setting) in limits {
         if let Some(setting) = setting {
-            push(all, list, &setting.origin, &[Limit], None);
+            let names = setting.value.to_string();
+            push(all, list, (&setting.origin, names), &[Limit], None);
         }
     }
     for rule in process.capabilities.iter().flatten() {
-        push(all, List::Capabilities, &rule.origin, &[Capability], None);
+        let names = rule.capability.name().to_owned();
+        push(all, List::Capabilities, (&rule.origin, names), &[Capability], None);
     }
 }
 

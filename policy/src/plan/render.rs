@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::{Mechanism, MediatedCall, Plan, RulePlacement};
+use crate::policy::Origin;
 
 /// Sizes of what is loaded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -56,7 +57,7 @@ fn sections(plan: &Plan, out: &mut String) {
         }
         let _ = writeln!(out, "[{section}]");
         let place = |one: &RulePlacement| one.rule.to_string().chars().count();
-        let text = |one: &RulePlacement| shown(&one.rule.text).chars().count();
+        let text = |one: &RulePlacement| shown(&one.names).chars().count();
         let places = rules.iter().map(|one| place(one)).max().unwrap_or(0);
         let texts = rules.iter().map(|one| text(one)).max().unwrap_or(0);
         for one in rules {
@@ -74,7 +75,7 @@ fn rule(one: &RulePlacement, prefix: usize, places: usize, texts: usize, out: &m
     } else {
         mechanisms.join(" + ")
     };
-    let (place, text) = (one.rule.to_string(), shown(&one.rule.text));
+    let (place, text) = (one.rule.to_string(), shown(&one.names));
     let _ = writeln!(out, "  {place:places$}  {list:17}  {text:texts$}  {mechanisms}");
     if let Some(note) = &one.note {
         let _ = writeln!(out, "  {:places$}  {:17}  {note}", "", "");
@@ -99,19 +100,42 @@ fn mediated(calls: &[MediatedCall], out: &mut String) {
     }
     let names: Vec<&str> = calls.iter().map(|one| one.syscall.name()).collect();
     let _ = writeln!(out, "mediated: {}", names.join(", "));
-    let mut reasons: Vec<(&str, Vec<String>)> = Vec::new();
+    let mut reasons: Vec<(&str, Vec<&Origin>)> = Vec::new();
     for call in calls {
         for why in &call.why {
-            let rules = call.rules.iter().map(ToString::to_string);
-            match reasons.iter_mut().find(|(one, _)| one == why) {
-                Some((_, all)) => all.extend(rules),
-                None => reasons.push((why, rules.collect())),
+            match reasons.iter_mut().find(|(one, _)| *one == why.text) {
+                Some((_, all)) => all.extend(&why.rules),
+                None => reasons.push((&why.text, why.rules.iter().collect())),
             }
         }
     }
     for (why, mut rules) in reasons {
         rules.sort();
         rules.dedup();
-        let _ = writeln!(out, "  because {why}: {}", rules.join(", "));
+        let _ = writeln!(out, "  because {why}: {}", places(&rules));
     }
+}
+
+/// Places of rules, by file: `a.toml:3, 5-7; b.toml:1`.
+fn places(rules: &[&Origin]) -> String {
+    let mut files: Vec<(&str, Vec<(u32, u32)>)> = Vec::new();
+    for rule in rules {
+        if files.last().is_none_or(|(file, _)| *file != &*rule.file) {
+            files.push((&rule.file, Vec::new()));
+        }
+        let Some((_, lines)) = files.last_mut() else { continue };
+        match lines.last_mut() {
+            Some((_, last)) if rule.line <= *last + 1 => *last = rule.line,
+            _ => lines.push((rule.line, rule.line)),
+        }
+    }
+    let range = |(first, last): &(u32, u32)| match first == last {
+        true => first.to_string(),
+        false => format!("{first}-{last}"),
+    };
+    let file = |(file, lines): &(&str, Vec<(u32, u32)>)| {
+        let lines: Vec<String> = lines.iter().map(range).collect();
+        format!("{file}:{}", lines.join(", "))
+    };
+    files.iter().map(file).collect::<Vec<_>>().join("; ")
 }

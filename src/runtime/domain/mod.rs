@@ -12,6 +12,8 @@ mod loader;
 mod mounts;
 mod tree;
 
+pub use tree::RealTree;
+
 use std::fs::File;
 use std::io::{Read, Seek, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -25,7 +27,6 @@ use rustix::fs::{MemfdFlags, Mode, OFlags, fstat, memfd_create, open};
 use serde::{Deserialize, Serialize};
 
 use crate::sys::landlock::{self, Handled};
-use tree::RealTree;
 
 /// What is to be made of a policy.
 #[derive(Clone, Debug)]

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::tree::TreeError;
 use crate::path::AbsPath;
-use crate::policy::Origin;
+use crate::policy::{Access, AccessSet, Origin};
 
 /// Why a policy cannot be placed in a tree. Each names the rule.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -61,6 +61,8 @@ pub enum Note {
         origin: Origin,
         /// The directory.
         path: AbsPath,
+        /// What was granted so.
+        access: AccessSet,
     },
 }
 
@@ -70,11 +72,19 @@ impl fmt::Display for Note {
             Self::Missing { origin, path } => {
                 write!(out, "{origin}: {path} does not exist: nothing is granted")
             }
-            Self::Carved { origin, path } => write!(
-                out,
-                "{origin}: what lies in {path} is granted one by one: nothing can be made or \
-                 removed there, and what appears there later is not granted"
-            ),
+            Self::Carved { origin, path, access } => {
+                let names: Vec<&str> = access.iter().map(Access::name).collect();
+                write!(
+                    out,
+                    "{origin}: what lies in {path} is granted one by one ({}): what appears there \
+                     later is not granted",
+                    names.join(", ")
+                )?;
+                if access.contains(Access::Create) || access.contains(Access::Delete) {
+                    out.write_str(", and no name can be made or removed there")?;
+                }
+                Ok(())
+            }
         }
     }
 }

@@ -275,7 +275,8 @@ impl Walk<'_> {
         named: &BTreeSet<Vec<u8>>,
     ) -> Result<(), PlaceError> {
         if let Some(origin) = self.placement.live_rules(at).into_iter().next() {
-            self.placed.notes.push(Note::Carved { origin, path: path.clone() });
+            let access = wanted.access.intersection(self.placed.restricted);
+            self.placed.notes.push(Note::Carved { origin, path: path.clone(), access });
         }
         let entries =
             self.tree.list(path, self.left).map_err(|error| self.tree_error(at, error))?;
