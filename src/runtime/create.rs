@@ -18,6 +18,7 @@ use rustix::fs::{FileType, Mode, OFlags, fstat, open};
 use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::cgroup::{self, Availability, Location};
+use super::domain;
 use super::executor::{Executor, ListenerEnd, Prepared, Role, open_host_proc};
 use super::launcher::{self, Start};
 use super::plan::{self, Listener, Plan};
@@ -214,7 +215,7 @@ fn create_in(
             commit: commit_read,
             commit_write: commit_write.as_raw_fd(),
         },
-        domain: Domain::None,
+        domain: domain::Domain::None,
         listener,
         host_proc: open_host_proc().context("open /proc")?,
         preserve_fds: options.preserve_fds,
@@ -326,6 +327,7 @@ pub fn site(spec: &Spec, bundle: &Path, location: &Location, plan: &Plan) -> any
         },
         available: launcher::available_capabilities(spec)?,
         filter: if plan.program.is_some() { Filter::Loaded } else { Filter::None },
+        domain: spec::Domain::None,
     })
 }
 

@@ -16,6 +16,7 @@ use libcontainer::process::args::ContainerType;
 use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::create::{Terminal, container_state, site};
+use super::domain;
 use super::executor::{Executor, ListenerEnd, Prepared, Role, open_host_proc};
 use super::launcher::{self, Start};
 use super::plan::Listener;
@@ -143,7 +144,7 @@ pub fn exec(
         launch: rewritten.launch,
         plan,
         role: Role::Added { report: theirs },
-        domain: Domain::None,
+        domain: domain::Domain::None,
         listener,
         host_proc: open_host_proc().context("open /proc")?,
         preserve_fds: options.preserve_fds,
