@@ -234,6 +234,8 @@ fn excused(settled: &Settled, path: &AbsPath, kind: Kind, access: Access) -> boo
     let parent_is_granted = settled.placed.grants.iter().any(|grant| {
         beneath(path, &grant.path) && grant.path != *path && grant.access.contains(access)
     });
+    let unreadable =
+        access == Access::Execute && !kernel_allows(settled, path, kind).contains(Access::Read);
     // a directory beneath which something is told apart has no access of its own
     let divided = kind == Kind::Directory
         && !settled
@@ -242,6 +244,7 @@ fn excused(settled: &Settled, path: &AbsPath, kind: Kind, access: Access) -> boo
             .iter()
             .any(|grant| beneath(path, &grant.path) && grant.access.contains(access));
     meaningless
+        || unreadable
         || (names && !parent_is_granted)
         || divided
         || settled

@@ -8,12 +8,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod agent;
+mod agreement;
 mod beside_runc;
 mod checkpoint;
 mod commands;
 mod engines;
 mod exec;
 mod executable;
+mod files;
 #[allow(dead_code, unused_imports)]
 mod harness;
 mod hooks;

@@ -34,12 +34,12 @@ fn user(t: &Test) -> Runner {
 }
 
 /// brig as the user.
-fn brig(t: &Test) -> Runner {
+pub fn brig(t: &Test) -> Runner {
     user(t).arg(env!("CARGO_BIN_EXE_brig")).arg("--root").arg(home(t))
 }
 
 /// The first bundle's configuration, as `brig spec --rootless` writes it for the user.
-fn rootless(t: &mut Test) {
+pub fn rootless(t: &mut Test) {
     let written = t.path("spec");
     fs::create_dir(&written).unwrap();
     chown(&written, Some(USER), Some(USER)).unwrap();
@@ -51,6 +51,12 @@ fn rootless(t: &mut Test) {
     config["linux"]["cgroupsPath"] = json!(format!("/{}", t.tag()));
     t.bundle.config = config;
     t.bundle.args(["/bin/sleep", "1000"]);
+}
+
+/// The files of the first bundle are the user's.
+pub fn give_rootfs(t: &Test) {
+    let owner = format!("{USER}:{USER}");
+    t.program("/bin/chown").args(["-R", &owner]).arg(t.bundle.rootfs()).run().ok();
 }
 
 fn start(t: &Test, options: &[&str]) -> String {

@@ -152,6 +152,10 @@ pub fn kernel_allows(settled: &Settled, path: &AbsPath, kind: Kind) -> AccessSet
             allowed = allowed.union(access);
         }
     }
+    // execve(2) opens what it executes for reading
+    if !allowed.contains(Access::Read) {
+        allowed = allowed.difference(AccessSet::GOVERNED_BY_EXECUTE);
+    }
     let of_kind = match kind {
         Kind::Directory => AccessSet::of(&[Access::Read, Access::Execute, Access::Ioctl]),
         Kind::File | Kind::Link => AccessSet::of(&[Access::List]),

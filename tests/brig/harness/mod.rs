@@ -6,6 +6,7 @@ mod features;
 mod leftovers;
 pub mod process;
 mod terminal;
+pub mod victims;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Small static programs that do one thing each, compiled once for all tests.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// The compiled programs' directory; it is left to the next run.
+fn directory() -> &'static Path {
+    static DIRECTORY: OnceLock<PathBuf> = OnceLock::new();
+    DIRECTORY.get_or_init(|| {
+        let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("victims");
+        std::fs::create_dir_all(&directory).unwrap();
+        directory
+    })
+}
+
+fn compile(name: &str, options: &[&str]) -> PathBuf {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/brig/victims").join(name);
+    let program = directory().join(name).with_extension("");
+    let modified = |path: &Path| std::fs::metadata(path).and_then(|it| it.modified()).ok();
+    if modified(&program) > modified(&source) {
+        return program;
+    }
+    // other tests may compile the same: the finished file is put in its place at once
+    let fresh = program.with_extension(std::process::id().to_string());
+    let mut compiler = Command::new("gcc");
+    compiler.args(["-static", "-O1", "-Wall", "-Wextra", "-Werror", "-o"]).arg(&fresh).arg(&source);
+    let status = compiler.args(options).status().expect("gcc is installed");
+    assert!(status.success(), "{} does not compile", source.display());
+    std::fs::rename(&fresh, &program).unwrap();
+    program
+}
+
+/// Does what its standard input says.
+pub fn operate() -> PathBuf {
+    compile("operate.c", &[])
+}
+
+/// Does nothing, and is small.
+pub fn nothing() -> PathBuf {
+    compile("nothing.c", &["-nostdlib", "-Wl,--build-id=none"])
+}
+
+/// Enters as many Landlock domains as it can.
+pub fn nest() -> PathBuf {
+    compile("nest.c", &[])
+}
+
+/// Makes sockets of many kinds.
+pub fn sockets() -> PathBuf {
+    compile("sockets.c", &[])
+}
