@@ -120,3 +120,40 @@ fn what_is_mediated_is_what_the_rules_need() {
     let reads = mediated("files.read /a/*.txt");
     assert!(reads.contains(&"openat".to_owned()) && !reads.contains(&"unlink".to_owned()));
 }
+
+fn warnings(text: &str, target: &Target) -> String {
+    let mut reading = reading::read(text, &[], &[]);
+    profile::lint(&mut reading);
+    profile::lint_for(&mut reading, target);
+    reading::shown(&reading)
+}
+
+#[test]
+fn a_deny_by_a_pattern_and_a_rule_that_the_host_lacks_get_a_warning() {
+    let text =
+        "name = \"web\"\n[files]\nwrite = [\"/tmp\"]\ndeny = [\"/etc/*.key\", \"/etc/{a,b}\"]\n";
+    insta::assert_snapshot!(warnings(text, &target((6, 1), 2)));
+    let literal = "name = \"web\"\n[files]\ndeny = [\"/etc/{a,b}\"]\n";
+    assert_eq!(warnings(literal, &target((6, 18), 7)), "");
+}
+
+#[test]
+fn a_decision_says_what_enforces_it() {
+    let policy =
+        policy("files.read /usr\nfiles.write\nnetwork.connect tcp *:443\nfiles.deny /usr/*.key");
+    let plan = compiled(&policy, &target((6, 18), 7));
+    let by = |operation: &str| {
+        let names: Vec<String> = plan
+            .enforcing(&support::decision(&policy, operation))
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        names.join(" ")
+    };
+    assert_eq!(by("read /usr/x"), "landlock");
+    assert_eq!(by("read /etc/x"), "landlock");
+    assert_eq!(by("modify /etc/x"), "landlock mount");
+    assert_eq!(by("read /usr/a.key"), "supervisor");
+    assert_eq!(by("connect tcp 1.2.3.4:443"), "landlock seccomp");
+    assert_eq!(by("execute /etc/x"), "");
+}

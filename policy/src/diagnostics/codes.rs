@@ -151,6 +151,10 @@ codes! {
         "The system call is in both `deny` and `kill`; the stricter holds, so that the deny can never matter.";
     UnusedVariable Warning "W0008" "a variable that nothing uses"
         "The variable has a default in `[vars]`, and no file of the profile uses it.";
+    DenyCouldBeMask Warning "W0009" "a deny that costs mediation and could be a mask"
+        "Landlock grants directories whole, so a deny by a pattern leaves all that the pattern's directory holds to the supervisor, which then sees every opening of a file. A `mask` by the same pattern is a mount: an empty file or directory stands in the place of what is there when the container starts.";
+    Unenforceable Warning "W0010" "a rule that this host cannot enforce"
+        "The kernel lacks what the rule needs. No container is started with it, unless the operator's configuration says `enforcement = \"best-effort\"`. `brig doctor` says what is missing; `brig policy plan` what each rule needs.";
 }
 
 #[cfg(test)]

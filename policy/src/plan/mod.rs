@@ -36,6 +36,7 @@ use mediated::Calls;
 use network::ByLandlock;
 use placement::Facts;
 
+use crate::decide::{Basis, Decision};
 use crate::policy::{AccessSet, Origin, Policy};
 use crate::seccomp::Restriction;
 use crate::target::Target;
@@ -136,6 +137,23 @@ fn mediate_audited(policy: &Policy, calls: &mut Calls) {
 }
 
 impl Plan {
+    /// What enforces a decision: the rule's mechanisms, or those of the list that names nothing
+    /// that would grant it. Empty: nothing has to.
+    #[must_use]
+    pub fn enforcing(&self, decision: &Decision) -> Vec<Mechanism> {
+        let (list, rule) = match &decision.basis {
+            Basis::Rule(rule) => (rule.list, Some(&rule.origin)),
+            Basis::NotGranted(list) | Basis::Default(list) => (*list, None),
+            Basis::Unrestricted | Basis::TooComplex => return Vec::new(),
+        };
+        let rules = self.rules.iter().filter(|one| one.list == list.name());
+        let rules = rules.filter(|one| rule.is_none_or(|rule| one.rule == *rule));
+        let mut all: Vec<Mechanism> = rules.flat_map(|one| one.mechanisms.clone()).collect();
+        all.sort_unstable();
+        all.dedup();
+        if all.is_empty() { placement::of_list(list).to_vec() } else { all }
+    }
+
     /// Whether a Landlock domain is needed.
     #[must_use]
     pub fn needs_landlock(&self) -> bool {

@@ -58,6 +58,26 @@ pub struct RulePlacement {
     pub note: Option<String>,
 }
 
+/// What enforces a list that is there and has no rule.
+pub(crate) const fn of_list(list: List) -> &'static [Mechanism] {
+    match list {
+        List::FilesRead | List::FilesExecute => &[Mechanism::Landlock],
+        List::FilesWrite | List::FilesDeny => &[Mechanism::Landlock, Mechanism::Mount],
+        List::FilesMask => &[Mechanism::Mount],
+        List::NetworkConnect
+        | List::NetworkBind
+        | List::NetworkDeny
+        | List::SyscallsAllow
+        | List::SyscallsDeny
+        | List::SyscallsKill
+        | List::UserNamespaces => &[Mechanism::Seccomp],
+        List::NoNewPrivileges | List::Capabilities => &[Mechanism::Capability],
+        List::CoreDumps | List::MemfdExec | List::MaxProcesses | List::MaxMemory => {
+            &[Mechanism::Limit]
+        }
+    }
+}
+
 /// What the placements depend on.
 pub(crate) struct Facts<'a> {
     pub(crate) ports: &'a TcpPorts,

@@ -33,7 +33,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 pub use built_in::{NAMES as BUILT_IN, load as built_in};
-pub use lint::lint;
+pub use lint::{lint, lint_for};
 pub use load::{LoadError, Loaded, Loader, MAX_DEPTH, MAX_FILES, NoFiles};
 pub use model::Expect;
 pub use names::syscall_set;

@@ -5,10 +5,12 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use brig_policy::diagnostics::{Report, json};
-use brig_policy::profile::lint;
+use brig_policy::profile::{lint, lint_for};
+use brig_policy::target::Target;
 
 use super::{Profile, complain, read};
 use crate::profiles::Overrides;
+use crate::runtime::target;
 
 /// How diagnostics are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -31,10 +33,15 @@ pub struct Check {
 
 pub fn run(check: &Check, overrides: &Overrides) -> io::Result<ExitCode> {
     let mut code = ExitCode::SUCCESS;
+    // a machine that is no target can check profiles all the same
+    let host: Option<Target> = target::this_host().ok();
     for file in &check.files {
         let profile = Profile { file: file.clone() };
         let mut reading = read(&profile.file, overrides);
         lint(&mut reading);
+        if let Some(host) = &host {
+            lint_for(&mut reading, host);
+        }
         if reading.report.errors() > 0 {
             code = ExitCode::FAILURE;
         }

@@ -4,12 +4,18 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use brig_policy::decide::{Operation, decide};
+use brig_policy::decide::{Decision, Operation, decide};
 use brig_policy::diagnostics::nearest;
 use brig_policy::explain::explain;
+use brig_policy::plan::{
+    self,
+    files::{Assumed, Bound},
+};
+use brig_policy::policy::Policy;
 
 use super::{Profile, resolved};
 use crate::profiles::Overrides;
+use crate::runtime::target;
 
 /// What the caller gave is not a profile or not an operation.
 const WRONG: u8 = 2;
@@ -40,5 +46,16 @@ pub fn run(command: &Explain, overrides: &Overrides) -> io::Result<ExitCode> {
     };
     let decision = decide(&resolved.policy, &operation);
     writeln!(io::stdout(), "{}", explain(&operation, &decision))?;
+    if let Some(enforcing) = enforcing(&resolved.policy, &decision) {
+        writeln!(io::stdout(), "enforced by: {enforcing}")?;
+    }
     Ok(if decision.allows() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What enforces the decision on this host; `None`: nothing has to, or the host is no target.
+fn enforcing(policy: &Policy, decision: &Decision) -> Option<String> {
+    let target = target::this_host().ok()?;
+    let plan = plan::compile(policy, &target, &mut Assumed, Bound::default()).ok()?;
+    let names: Vec<String> = plan.enforcing(decision).iter().map(ToString::to_string).collect();
+    (!names.is_empty()).then(|| names.join(", "))
 }

@@ -6,6 +6,7 @@
 //! warning is given only if it is certain; what would take too long to find out
 //! is not warned of. Nothing here changes what a policy means.
 
+mod cost;
 mod files;
 mod network;
 mod syscalls;
@@ -15,11 +16,14 @@ use super::{Outcome, Reading};
 use crate::diagnostics::{Code, Diagnostic, Report, Span};
 use crate::explain::explain;
 
+pub use cost::lint_for;
+
 /// Adds to the report what is odd about a profile without errors.
 pub fn lint(reading: &mut Reading) {
     let Some(resolved) = &reading.resolved else { return };
     let report = &mut reading.report;
     files::lint(resolved, report);
+    cost::lint(&resolved.policy.files, &resolved.map, report);
     network::lint(&resolved.policy.network, &resolved.map, report);
     syscalls::lint(resolved, report);
     for (name, span) in resolved.map.unused.iter().filter(|(_, span)| own(*span)) {
