@@ -49,6 +49,14 @@ pub struct Global {
     /// Accepted as runc has it; brig finds out by itself what the caller may do
     #[arg(long, value_name = "BOOL", default_value = "auto", hide = true)]
     pub rootless: String,
+    /// The container's profile: a name, or a file (then with a slash or ending in .toml) [default:
+    /// one that is named after the container or the host's default, see profiles/README.md]
+    #[arg(long, value_name = "PROFILE")]
+    pub profile: Option<String>,
+    /// The operator's directory, with config.toml and profiles/ [default: /etc/brig, or
+    /// $XDG_CONFIG_HOME/brig for a user]
+    #[arg(long, value_name = "DIR")]
+    pub config: Option<PathBuf>,
     /// Give a variable of the profile a value
     #[arg(long, value_name = "NAME=VALUE", value_parser = crate::profiles::assignment)]
     pub set: Vec<(String, String)>,

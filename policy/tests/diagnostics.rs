@@ -263,6 +263,9 @@ fn elsewhere() -> Vec<&'static str> {
     ] {
         seen.insert(error.diagnostic().code.as_str());
     }
+    let configuration = "default_profile = \"..\"\n[log]\nfile = \"/d\"\n";
+    let configuration = brig_policy::config::read("config.toml", configuration.into());
+    seen.extend(codes(&configuration.report));
     seen.into_iter().collect()
 }
 

@@ -34,7 +34,7 @@ fn the_schema_is_a_schema() {
 #[test]
 fn every_code_is_documented() {
     let mut text = String::from(
-        "# Codes\n\nWhat `brig policy check` can say about a profile. A code's meaning never changes.\n\
+        "# Codes\n\nWhat brig can say about a profile, or about the operator's `config.toml`. A code's meaning never changes.\n\
          Errors (`E`) keep a profile from being used; warnings (`W`) do not. This file is printed from\n\
          `policy/src/diagnostics/codes.rs`.\n",
     );

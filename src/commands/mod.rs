@@ -26,6 +26,7 @@ use tracing::level_filters::LevelFilter;
 
 use crate::cli::{Cli, Command, Global};
 use crate::logging;
+use crate::profiles::choose;
 use crate::runtime::cgroup::{ManagerKind, in_user_namespace};
 use crate::runtime::seal::{self, Strength};
 use crate::runtime::{Context, launcher, prepare};
@@ -120,6 +121,11 @@ fn context(global: &Global) -> anyhow::Result<Context> {
             ManagerKind::Filesystem
         },
         mediated_for_testing: global.testing_continue.clone(),
+        profiles: choose::Options {
+            profile: global.profile.clone(),
+            set: global.set.iter().cloned().collect(),
+            config: global.config.clone(),
+        },
     })
 }
 

@@ -6,7 +6,8 @@ use std::io::Read;
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
+use brig_policy::spec::Unenforced;
 use libcontainer::oci_spec::runtime::LinuxResources;
 use serde_json::{Map, Value, json};
 
@@ -37,8 +38,16 @@ pub fn run(context: &Context, args: &Update) -> anyhow::Result<ExitCode> {
     if resources == LinuxResources::default() {
         bail!("nothing to change: give --resources or a limit");
     }
+    let confinement = directory.load_policy()?;
+    let resources = brig_policy::spec::tighten_update(&resources, &confinement.policy)
+        .map_err(|above| above_the_policy(&confinement.profile, &above))?;
     cgroup::apply(&record.cgroup, &resources)?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn above_the_policy(profile: &str, above: &[Unenforced]) -> anyhow::Error {
+    let texts: Vec<String> = above.iter().map(ToString::to_string).collect();
+    anyhow!("the container's profile {profile} does not allow that: {}", texts.join("; "))
 }
 
 fn read(path: &Path) -> anyhow::Result<Value> {

@@ -7,8 +7,12 @@
 //! nor takes a terminal, and at most [`MAX_FILE`] bytes are read.
 //!
 //! It does not check the directories above: whoever can replace the file needs a
-//! file of root's or the caller's that says what they want. Nothing is ever read
-//! from a container's root filesystem.
+//! file of root's or the caller's that says what they want ([`operator`] checks
+//! its own, where absence means something). Nothing is ever read from a
+//! container's root filesystem.
+
+pub mod choose;
+mod operator;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -16,8 +20,10 @@ use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
+use brig_policy::diagnostics::{Diagnostic, Report, Severity, Sources};
 use brig_policy::profile::{self, LoadError, Loaded, Loader, MAX_FILE, Reading};
 use rustix::fs::{FileType, Mode, OFlags, Stat};
+use rustix::io::Errno;
 
 /// The values that `--set` gives to variables.
 pub type Overrides = BTreeMap<String, String>;
@@ -47,7 +53,7 @@ pub fn read(name: &Path, overrides: &Overrides) -> Result<Reading, LoadError> {
 }
 
 /// The host's files.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Files {
     /// The paths of the files that were read, by the names they are shown under.
     paths: BTreeMap<String, PathBuf>,
@@ -62,21 +68,67 @@ impl Loader for Files {
 
 impl Files {
     fn open(&mut self, path: &Path) -> Result<Loaded, LoadError> {
-        let name = path.display().to_string();
-        let unreadable = |error: &dyn std::fmt::Display| LoadError::Unreadable {
-            name: name.clone(),
-            why: error.to_string(),
-        };
-        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let file = rustix::fs::open(path, flags, Mode::empty())
-            .map_err(|error| unreadable(&std::io::Error::from(error)))?;
-        let stat =
-            rustix::fs::fstat(&file).map_err(|error| unreadable(&std::io::Error::from(error)))?;
-        check(&stat, &name, rustix::process::geteuid().as_raw())?;
-        let bytes = bounded(file, &name).map_err(|error| unreadable(&error))??;
-        self.paths.insert(name.clone(), path.to_owned());
-        Ok(Loaded { identity: format!("{}:{}", stat.st_dev, stat.st_ino), name, bytes })
+        let absent = || unreadable(path, &std::io::Error::from(Errno::NOENT));
+        self.open_if_there(path)?.ok_or_else(absent)
     }
+
+    /// Reads a file that may be absent. A link that leads nowhere is not absent.
+    fn open_if_there(&mut self, path: &Path) -> Result<Option<Loaded>, LoadError> {
+        let name = path.display().to_string();
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let file = match rustix::fs::open(path, flags, Mode::empty()) {
+            Ok(file) => file,
+            Err(Errno::NOENT) if path.symlink_metadata().is_err() => return Ok(None),
+            Err(error) => return Err(unreadable(path, &error.into())),
+        };
+        let stat = rustix::fs::fstat(&file).map_err(|error| unreadable(path, &error.into()))?;
+        check(&stat, &name, rustix::process::geteuid().as_raw())?;
+        let bytes = bounded(file, &name).map_err(|error| unreadable(path, &error))??;
+        self.paths.insert(name.clone(), path.to_owned());
+        let identity = format!("{}:{}", stat.st_dev, stat.st_ino);
+        Ok(Some(Loaded { identity, name, bytes }))
+    }
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> LoadError {
+    LoadError::Unreadable { name: path.display().to_string(), why: error.to_string() }
+}
+
+/// An error that is shown outside of a report, as one line.
+fn fault(error: &LoadError) -> anyhow::Error {
+    anyhow::anyhow!("{}", line(&error.diagnostic(), &Sources::new()))
+}
+
+/// How many errors of a report are put into one message.
+const SHOWN: usize = 8;
+
+/// The errors of a report as one line, for logs.
+fn findings(report: &Report, sources: &Sources) -> String {
+    let is_error = |found: &&Diagnostic| found.code.severity() == Severity::Error;
+    let errors = report.diagnostics().iter().filter(is_error);
+    let mut lines: Vec<String> = errors.take(SHOWN).map(|found| line(found, sources)).collect();
+    if report.errors() > SHOWN {
+        lines.push(format!("and {} more", report.errors() - SHOWN));
+    }
+    lines.join("; ")
+}
+
+/// `FILE:LINE:COLUMN: message: label (help) [CODE]`
+fn line(found: &Diagnostic, sources: &Sources) -> String {
+    let mut text = String::new();
+    if let Some(label) = &found.primary {
+        let place = sources.place(label.span.source, label.span.start);
+        let file = sources.name(label.span.source);
+        text = format!("{file}:{}:{}: ", place.line, place.column);
+    }
+    text.push_str(&found.message);
+    if let Some(label) = found.primary.as_ref().filter(|label| !label.text.is_empty()) {
+        text.push_str(&format!(": {}", label.text));
+    }
+    for help in &found.help {
+        text.push_str(&format!(" ({help})"));
+    }
+    format!("{text} [{}]", found.code.as_str())
 }
 
 /// Refuses what is no regular file, or what somebody else can write.
@@ -93,16 +145,23 @@ fn check(stat: &Stat, name: &str, caller: u32) -> Result<(), LoadError> {
     if let Some(kind) = kind {
         return Err(LoadError::NotAFile { name, kind: kind.to_owned() });
     }
-    let why = if stat.st_uid != 0 && stat.st_uid != caller {
-        format!("it belongs to user {}, who is neither root nor the caller", stat.st_uid)
+    match distrust(stat, caller) {
+        Some(why) => Err(LoadError::NotTrusted { name, why }),
+        None => Ok(()),
+    }
+}
+
+/// Who else can write it, if somebody can.
+fn distrust(stat: &Stat, caller: u32) -> Option<String> {
+    if stat.st_uid != 0 && stat.st_uid != caller {
+        Some(format!("it belongs to user {}, who is neither root nor the caller", stat.st_uid))
     } else if stat.st_mode & 0o020 != 0 {
-        "its group can write it".to_owned()
+        Some("its group can write it".to_owned())
     } else if stat.st_mode & 0o002 != 0 {
-        "others can write it".to_owned()
+        Some("others can write it".to_owned())
     } else {
-        return Ok(());
-    };
-    Err(LoadError::NotTrusted { name, why })
+        None
+    }
 }
 
 /// The content, unless it is too large.

@@ -11,10 +11,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
+use brig_policy::target::Limits;
 use libcgroups::common::{
     AnyCgroupManager, CgroupConfig, CgroupManager, CgroupSetup, ControllerOpt, FreezerState,
     create_cgroup_manager, get_cgroup_setup,
 };
+use libcgroups::v1::ControllerType;
 use libcontainer::oci_spec::runtime::{LinuxResources, Mount, Spec};
 use serde::{Deserialize, Serialize};
 
@@ -227,14 +229,63 @@ fn freezer_file(location: &Location) -> Option<PathBuf> {
     }
 }
 
+/// What the cgroups of a container at this location can limit.
+#[must_use]
+pub fn limits(location: &Location) -> Limits {
+    if location.availability == Availability::Callers {
+        return Limits::default();
+    }
+    match get_cgroup_setup() {
+        Ok(CgroupSetup::Unified) => {
+            let names = fs::read_to_string("/sys/fs/cgroup/cgroup.controllers").unwrap_or_default();
+            let has = |name: &str| names.split_whitespace().any(|one| one == name);
+            Limits { processes: has("pids"), memory: has("memory") }
+        }
+        Ok(CgroupSetup::Legacy | CgroupSetup::Hybrid) => {
+            let mounted = libcgroups::v1::util::list_supported_mount_points().unwrap_or_default();
+            Limits {
+                processes: mounted.contains_key(&ControllerType::Pids),
+                memory: mounted.contains_key(&ControllerType::Memory),
+            }
+        }
+        Err(_) => Limits::default(),
+    }
+}
+
+/// Completes the limits of a specification for libcgroups.
+pub fn complete(spec: &mut Spec) {
+    let linux = spec.linux_mut().as_mut();
+    if let Some(resources) = linux.and_then(|linux| linux.resources_mut().as_mut())
+        && matches!(get_cgroup_setup(), Ok(CgroupSetup::Unified))
+        && Path::new("/proc/swaps").exists()
+    {
+        deny_swap(resources);
+    }
+}
+
+/// Where memory and swap together are limited to what memory alone is, there is no swap. libcgroups
+/// takes the difference of 0 for "as it is" on cgroup v2.
+fn deny_swap(resources: &mut LinuxResources) {
+    let memory = resources.memory().unwrap_or_default();
+    if memory.limit().is_some_and(|limit| limit > 0) && memory.swap() == memory.limit() {
+        let mut files = resources.unified().clone().unwrap_or_default();
+        files.entry("memory.swap.max".to_owned()).or_insert_with(|| "0".to_owned());
+        resources.set_unified(Some(files));
+    }
+}
+
 /// Applies limits to a container.
 ///
 /// # Errors
 ///
 /// The kernel's, or there is no cgroup.
 pub fn apply(location: &Location, resources: &LinuxResources) -> anyhow::Result<()> {
+    let mut resources = resources.clone();
+    if matches!(get_cgroup_setup(), Ok(CgroupSetup::Unified)) && Path::new("/proc/swaps").exists() {
+        deny_swap(&mut resources);
+    }
     let option = ControllerOpt {
-        resources,
+        resources: &resources,
         freezer_state: None,
         oom_score_adj: None,
         disable_oom_killer: false,
@@ -367,4 +418,21 @@ fn kill_all(location: &Location, manager: &AnyCgroupManager) -> anyhow::Result<(
         }
     }
     bail!("cgroup {} does not become empty", location.path.display())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_total_that_is_memorys_leaves_no_swap() {
+        let limited = |limit: i64, swap: i64| -> Option<String> {
+            let value = serde_json::json!({ "memory": { "limit": limit, "swap": swap } });
+            let mut resources: LinuxResources = serde_json::from_value(value).unwrap();
+            deny_swap(&mut resources);
+            resources.unified().as_ref()?.get("memory.swap.max").cloned()
+        };
+        assert_eq!(limited(100, 100).as_deref(), Some("0"));
+        assert_eq!((limited(100, 200), limited(-1, -1), limited(0, 0)), (None, None, None));
+    }
 }

@@ -4,30 +4,20 @@
 use std::sync::Arc;
 
 use anyhow::bail;
+use brig_policy::config::Enforcement;
 use brig_policy::plan::files::{Assumed, Bound};
 use brig_policy::plan::{self, MediatedCall, Rights, TcpPorts};
 use brig_policy::policy::Policy;
-use brig_policy::seccomp::{Mediated, Restriction};
+use brig_policy::seccomp::Restriction;
 use brig_policy::target::Target;
 
 use super::domain::{self, Domain, Wanted};
-
-/// What is done where the target cannot enforce a rule.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Enforcement {
-    /// Nothing is started.
-    Strict,
-    /// The log says so.
-    BestEffort,
-}
 
 /// A policy, compiled.
 #[derive(Clone, Debug)]
 pub struct Compiled {
     /// What the program refuses because of `[network]`.
     pub restrictions: Vec<Restriction>,
-    /// What the supervisor answers.
-    pub mediated: Vec<Mediated>,
     /// What the executor makes of files and ports.
     pub wanted: Option<Wanted>,
 }
@@ -64,8 +54,7 @@ pub fn compile(
         ports: if target.landlock.is_some() { plan.ports } else { TcpPorts::default() },
         supported: Rights::of_abi(abi),
     });
-    let mediated = plan.mediated.iter().map(MediatedCall::mediated).collect();
-    Ok(Compiled { restrictions: plan.restrictions, mediated, wanted })
+    Ok(Compiled { restrictions: plan.restrictions, wanted })
 }
 
 /// There is no supervisor yet that could answer for these.

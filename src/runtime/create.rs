@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `create`: from a bundle to a process that waits for `start`.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -18,7 +18,7 @@ use rustix::fs::{FileType, Mode, OFlags, fstat, open};
 use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::cgroup::{self, Availability, Location};
-use super::domain;
+use super::domain::{self, Domain};
 use super::executor::{Executor, ListenerEnd, Prepared, Role, open_host_proc};
 use super::launcher::{self, Start};
 use super::plan::{self, Listener, Plan};
@@ -26,7 +26,8 @@ use super::process::Identity;
 use super::rootfs::Rootfs;
 use super::seal::{self, Strength};
 use super::state::{OCI_VERSION, Record, START_SOCKET, SUPERVISOR_SOCKET, StateDir};
-use super::{Context, agent, prepare, process, unprivileged};
+use super::{Context, agent, policy, prepare, process, unprivileged};
+use crate::profiles::choose::{Confinement, choose};
 use crate::supervisor::{self, Spawned};
 use crate::sys;
 
@@ -133,7 +134,7 @@ fn read_config(path: &Path) -> anyhow::Result<Vec<u8>> {
 pub fn create(
     context: &Context,
     options: &Options,
-    bundle: Bundle,
+    mut bundle: Bundle,
     terminal: Terminal,
 ) -> anyhow::Result<Created> {
     spec::validate_id(&options.id)?;
@@ -141,36 +142,53 @@ pub fn create(
     if needs_sealed_copy(&bundle.loaded.spec) {
         seal::ensure(Strength::SealedCopy, options.preserve_fds)?;
     }
-    let written = bundle.loaded.seccomp.as_ref();
-    let plan =
-        plan::make(written, &context.mediated_for_testing, capabilities(&bundle.loaded.spec))?;
+    let confinement = choose(&context.profiles, &bundle.loaded.spec)?;
+    let location = locate(context, &options.id, &bundle.loaded.spec)?;
+    let tightened = policy::apply(&confinement, &bundle.loaded.spec, &location)?;
+    bundle.loaded.spec = tightened.spec;
+    let plan = plan::make(
+        bundle.loaded.seccomp.as_ref(),
+        &context.mediated_for_testing,
+        capabilities(&bundle.loaded.spec),
+        &tightened.restrictions,
+        confinement.baseline,
+    )?;
     let root = bundle.loaded.spec.root().as_ref().ok_or_else(|| anyhow!("root: is missing"))?;
     let rootfs = Rootfs::open(&bundle.path, root.path())?;
     let directory = StateDir::create(&context.root, &options.id)?;
     let unwind = Unwind { directory: &directory, cgroup: None };
-    create_in(context, options, bundle, terminal, plan, rootfs, unwind)
+    let domain = tightened.compiled.domain().context("memfd_create")?;
+    let decided = Decided { confinement, location, plan, domain };
+    create_in(options, bundle, terminal, decided, rootfs, unwind)
+}
+
+/// What is decided before anything is made.
+struct Decided {
+    confinement: Confinement,
+    location: Location,
+    plan: Plan,
+    domain: Domain,
+}
+
+fn locate(context: &Context, id: &str, spec: &Spec) -> anyhow::Result<Location> {
+    let linux = spec.linux().clone().unwrap_or_default();
+    let path = linux.cgroups_path().as_deref();
+    cgroup::locate(id, path, context.cgroup_manager, linux.resources().is_some())
 }
 
 fn create_in(
-    context: &Context,
     options: &Options,
     bundle: Bundle,
     terminal: Terminal,
-    plan: Plan,
+    decided: Decided,
     rootfs: Rootfs,
     mut unwind: Unwind<'_>,
 ) -> anyhow::Result<Created> {
+    let Decided { confinement, location, plan, domain } = decided;
     let directory = unwind.directory.clone();
     let _lock = directory.lock()?;
     let Loaded { mut spec, copy_up, propagation, .. } = bundle.loaded;
     rootfs.settle(&mut spec)?;
-    let linux = spec.linux().clone().unwrap_or_default();
-    let location = cgroup::locate(
-        &options.id,
-        linux.cgroups_path().as_deref(),
-        context.cgroup_manager,
-        linux.resources().is_some(),
-    )?;
     if let Some(root) = spec.root_mut() {
         root.set_path(rootfs.path.clone());
     }
@@ -178,22 +196,25 @@ fn create_in(
         id: options.id.clone(),
         bundle: bundle.path.clone(),
         rootfs: rootfs.path.clone(),
-        annotations: spec.annotations().clone().unwrap_or_default().into_iter().collect(),
+        annotations: annotations(&spec, &confinement),
         created: Utc::now(),
         creator: rustix::process::geteuid().as_raw(),
         cgroup: location.clone(),
         init: None,
         supervisor: None,
         resctrl: false,
+        domain: !matches!(domain, Domain::None),
     };
     directory.save(&record)?;
     directory.save_spec(&spec)?;
+    directory.save_policy(&confinement)?;
     directory.save_plan(&plan)?;
     unwind.cgroup = Some(location.clone());
 
     unprivileged::enter(&location, &spec)?;
-    let mut rewritten = rewrite(&spec, &bundle.path, &location, &plan)?;
+    let mut rewritten = rewrite(&spec, &bundle.path, &location, &plan, &domain)?;
     close_cgroups(&mut rewritten.spec);
+    cgroup::complete(&mut rewritten.spec);
     prepare::add(&mut rewritten.spec, &rootfs, &copy_up, &propagation)?;
     if options.keyring == Keyring::New {
         launcher::join_session_keyring(&options.id);
@@ -215,7 +236,7 @@ fn create_in(
             commit: commit_read,
             commit_write: commit_write.as_raw_fd(),
         },
-        domain: domain::Domain::None,
+        domain: domain.clone(),
         listener,
         host_proc: open_host_proc().context("open /proc")?,
         preserve_fds: options.preserve_fds,
@@ -238,6 +259,7 @@ fn create_in(
     };
     let held = directory.hold()?;
     let (pid, resctrl) = launcher::start(start, Executor::new(prepared))?;
+    keep_domain(&directory, &domain)?;
     record.init = Some(Identity::of(pid).context("the container's process ended at once")?);
     record.resctrl = resctrl;
     record.supervisor = supervisor.map(|pid| Spawned::identity(&pid)).transpose()?;
@@ -249,6 +271,22 @@ fn create_in(
     drop(held);
     unwind.disarm();
     Ok(Created { record, directory })
+}
+
+/// Keeps what was made of the policy in the container, for processes that are added.
+fn keep_domain(directory: &StateDir, domain: &Domain) -> anyhow::Result<()> {
+    let Domain::New(_, record) = domain else { return Ok(()) };
+    let applied = domain::read(record).context("what the container's process has applied")?;
+    for note in &applied.notes {
+        tracing::warn!("profile: {note}");
+    }
+    directory.save_domain(&applied)
+}
+
+/// The specification's, and brig's own: what a bundle claims of its profile does not count.
+fn annotations(spec: &Spec, confinement: &Confinement) -> BTreeMap<String, String> {
+    let written = spec.annotations().clone().unwrap_or_default();
+    written.into_iter().chain(confinement.annotations()).collect()
 }
 
 fn check_terminal(bundle: &Bundle, terminal: &Terminal) -> anyhow::Result<()> {
@@ -296,8 +334,9 @@ fn rewrite(
     bundle: &Path,
     location: &Location,
     plan: &Plan,
+    domain: &Domain,
 ) -> anyhow::Result<Rewritten> {
-    let site = site(spec, bundle, location, plan)?;
+    let site = site(spec, bundle, location, plan, domain)?;
     let rewritten = spec::rewrite(spec, &site)?;
     if !rewritten.unavailable.is_empty() {
         tracing::warn!(
@@ -317,7 +356,13 @@ fn rewrite(
 /// # Errors
 ///
 /// /proc cannot be read.
-pub fn site(spec: &Spec, bundle: &Path, location: &Location, plan: &Plan) -> anyhow::Result<Site> {
+pub fn site(
+    spec: &Spec,
+    bundle: &Path,
+    location: &Location,
+    plan: &Plan,
+    domain: &Domain,
+) -> anyhow::Result<Site> {
     Ok(Site {
         bundle: bundle.to_owned(),
         cgroup: location.path.clone(),
@@ -327,7 +372,7 @@ pub fn site(spec: &Spec, bundle: &Path, location: &Location, plan: &Plan) -> any
         },
         available: launcher::available_capabilities(spec)?,
         filter: if plan.program.is_some() { Filter::Loaded } else { Filter::None },
-        domain: spec::Domain::None,
+        domain: policy::is_made(domain),
     })
 }
 

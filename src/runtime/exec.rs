@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `exec`: another process in a running container.
 //!
-//! It is made from the specification and the plan that create stored, not from the bundle, and
-//! goes through the same rewriting and the same executor as the first process: the same seccomp
+//! It is made from the specification, the policy and the plan that create stored, not from the
+//! bundle or a profile, and goes through the same rewriting and the same executor as the first process: the same seccomp
 //! program, no_new_privs, limits and groups, all of the container's namespaces.
 
 use std::io::Read;
@@ -16,7 +16,7 @@ use libcontainer::process::args::ContainerType;
 use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::create::{Terminal, container_state, site};
-use super::domain;
+use super::domain::Domain;
 use super::executor::{Executor, ListenerEnd, Prepared, Role, open_host_proc};
 use super::launcher::{self, Start};
 use super::plan::Listener;
@@ -85,6 +85,8 @@ pub fn process(directory: &StateDir, what: &What) -> anyhow::Result<(Spec, Proce
         What::Options(options) => with_options(&spec, options)?,
     };
     spec::validate_process(&process)?;
+    let confinement = directory.load_policy()?;
+    let (process, _) = spec::tighten_process(&process, &confinement.policy);
     Ok((spec, process))
 }
 
@@ -107,7 +109,8 @@ pub fn exec(
     let init = record.init.ok_or_else(|| anyhow!("container {:?} has no process", record.id))?;
     let added = added_spec(spec, process, &record, init.pid)?;
     unprivileged::enter_again(&record.cgroup, added.namespaces.user())?;
-    let site = site(&added.spec, &record.bundle, &record.cgroup, &plan)?;
+    let domain = directory.load_domain()?.map_or(Domain::None, Domain::Again);
+    let site = site(&added.spec, &record.bundle, &record.cgroup, &plan, &domain)?;
     let mut rewritten = spec::rewrite(&added.spec, &site)?;
     rewritten.launch.hooks.clear();
     rewritten.spec.set_hooks(None);
@@ -144,7 +147,7 @@ pub fn exec(
         launch: rewritten.launch,
         plan,
         role: Role::Added { report: theirs },
-        domain: domain::Domain::None,
+        domain,
         listener,
         host_proc: open_host_proc().context("open /proc")?,
         preserve_fds: options.preserve_fds,

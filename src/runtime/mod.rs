@@ -21,6 +21,7 @@ pub mod home;
 pub mod launcher;
 pub mod namespaces;
 pub mod plan;
+pub mod policy;
 pub mod prepare;
 pub mod process;
 pub mod rootfs;
@@ -42,4 +43,6 @@ pub struct Context {
     pub cgroup_manager: cgroup::ManagerKind,
     /// Names of system calls that the supervisor is to continue; for tests of its seat.
     pub mediated_for_testing: Vec<String>,
+    /// How profiles are chosen.
+    pub profiles: crate::profiles::choose::Options,
 }

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 
 use anyhow::{anyhow, bail};
 use brig_policy::seccomp::{
-    self, Arch, FilterFlags, Host, Input, Mediated, Program, Restriction, Seccomp, SeccompData,
-    Syscall,
+    self, Arch, FilterFlags, Host, Input, Mediated, Program, Restriction, Rules, Seccomp,
+    SeccompData, Syscall,
 };
 use brig_policy::spec::{CapabilitySets, capability_names};
 use serde::{Deserialize, Serialize};
@@ -44,8 +44,27 @@ pub enum Listener {
     },
 }
 
-/// Makes the plan from `linux.seccomp` and the calls to mediate. A specification without seccomp
-/// gets brig's default profile, for the capabilities that the container has.
+/// What holds where a specification has no seccomp.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Baseline {
+    /// brig's default seccomp profile.
+    Default,
+    /// Nothing: the specification is taken at its word.
+    None,
+}
+
+impl Baseline {
+    /// What holds where both have something to say.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        if self == Baseline::None { other } else { self }
+    }
+}
+
+/// Makes the plan from `linux.seccomp`, the policy's restrictions and the calls to mediate. A
+/// specification without seccomp gets brig's default profile, for the capabilities that the
+/// container has, unless the policy leaves everything to it.
 ///
 /// # Errors
 ///
@@ -54,26 +73,44 @@ pub fn make(
     written: Option<&Value>,
     mediated: &[String],
     capabilities: CapabilitySets,
+    policy: &[Restriction],
+    baseline: Baseline,
 ) -> anyhow::Result<Plan> {
     let native = native()?;
-    let spec = match written {
-        Some(written) => seccomp::parse(written).map_err(|errors| join(&errors))?,
-        None => default_profile(native, capabilities)?,
+    let spec = match (written, baseline) {
+        (Some(written), _) => Some(seccomp::parse(written).map_err(|errors| join(&errors))?),
+        (None, Baseline::Default) => Some(default_profile(native, capabilities)?),
+        (None, Baseline::None) => None,
     };
+    if spec.is_none() && policy.is_empty() && mediated.is_empty() {
+        return Ok(Plan { program: None, flags: FilterFlags::default(), listener: Listener::None });
+    }
     let mediated = mediated.iter().map(|name| resolve(name)).collect::<Result<Vec<_>, _>>()?;
-    let restrictions = if mediated.is_empty() { Vec::new() } else { Restriction::while_mediated() };
+    let mut restrictions = policy.to_vec();
+    if !mediated.is_empty() {
+        restrictions.extend(Restriction::while_mediated());
+    }
     let input =
-        Input { spec: Some(&spec), restrictions: &restrictions, mediated: &mediated, native };
+        Input { spec: spec.as_ref(), restrictions: &restrictions, mediated: &mediated, native };
     let compiled = seccomp::compile(&input).map_err(|errors| join(&errors))?;
     // brig's own profile has nothing to tell the caller
-    for warning in compiled.warnings.iter().filter(|_| written.is_some()) {
-        tracing::warn!("linux.seccomp: {warning}");
+    if written.is_some() {
+        warn(&input);
     }
-    let listener = listener(compiled.notifies, &spec, &mediated)?;
+    let listener = listener(compiled.notifies, spec.as_ref(), &mediated)?;
     // TSYNC says that all threads take the program: the one that loads it is the only one that is
     // left after execve, and the thread that hands the listener over must not be under it
     let flags = compiled.flags.without(FilterFlags::TSYNC);
     Ok(Plan { program: Some(compiled.program), flags, listener })
+}
+
+/// Says what the specification says and does not mean. What the policy does to it is no fault of
+/// the specification's.
+fn warn(input: &Input<'_>) {
+    let alone = Input { restrictions: &[], mediated: &[], ..*input };
+    for warning in Rules::new(alone).map(|rules| rules.warnings()).unwrap_or_default() {
+        tracing::warn!("linux.seccomp: {warning}");
+    }
 }
 
 fn native() -> anyhow::Result<Arch> {
@@ -95,7 +132,11 @@ fn resolve(name: &str) -> anyhow::Result<Mediated> {
     Ok(Mediated { syscall, conditions: Vec::new(), label: format!("mediate {name}") })
 }
 
-fn listener(notifies: bool, spec: &Seccomp, mediated: &[Mediated]) -> anyhow::Result<Listener> {
+fn listener(
+    notifies: bool,
+    spec: Option<&Seccomp>,
+    mediated: &[Mediated],
+) -> anyhow::Result<Listener> {
     if !mediated.is_empty() {
         let continued = mediated.iter().map(|one| one.syscall.name().to_owned()).collect();
         return Ok(Listener::Supervisor { continued });
@@ -103,11 +144,11 @@ fn listener(notifies: bool, spec: &Seccomp, mediated: &[Mediated]) -> anyhow::Re
     if !notifies {
         return Ok(Listener::None);
     }
-    let path = spec.listener_path.clone().filter(|path| !path.is_empty());
+    let path = spec.and_then(|spec| spec.listener_path.clone()).filter(|path| !path.is_empty());
     let Some(path) = path else {
         bail!("linux.seccomp.listenerPath: is missing, and a rule's action is SCMP_ACT_NOTIFY");
     };
-    let metadata = spec.listener_metadata.clone().unwrap_or_default();
+    let metadata = spec.and_then(|spec| spec.listener_metadata.clone()).unwrap_or_default();
     Ok(Listener::Agent { path: path.into(), metadata })
 }
 
@@ -150,7 +191,7 @@ mod tests {
 
     #[test]
     fn a_specification_without_seccomp_gets_the_default_profile() {
-        let plan = make(None, &[], CapabilitySets::default()).unwrap();
+        let plan = make(None, &[], CapabilitySets::default(), &[], Baseline::Default).unwrap();
         check(&plan, "openat", [0; 6], Action::Allow);
         assert!(!plan.allows("mount") && !plan.allows("io_uring_setup"));
         assert_eq!(plan.listener, Listener::None);
@@ -159,8 +200,20 @@ mod tests {
     #[test]
     fn a_specification_that_allows_everything_is_taken_at_its_word() {
         let spec = serde_json::json!({ "defaultAction": "SCMP_ACT_ALLOW" });
-        let plan = make(Some(&spec), &[], CapabilitySets::default()).unwrap();
+        let plan =
+            make(Some(&spec), &[], CapabilitySets::default(), &[], Baseline::Default).unwrap();
         assert!(plan.allows("seccomp") && plan.allows("mount"));
+    }
+
+    #[test]
+    fn a_policy_that_leaves_everything_to_the_specification_adds_no_program() {
+        let plan = make(None, &[], CapabilitySets::default(), &[], Baseline::None).unwrap();
+        assert!(plan.program.is_none());
+        let deny = Restriction::while_mediated();
+        let plan = make(None, &[], CapabilitySets::default(), &deny, Baseline::None).unwrap();
+        check(&plan, "userfaultfd", [0; 6], Action::Errno(1));
+        assert!(plan.allows("mount"));
+        assert_eq!(Baseline::None.or(Baseline::Default), Baseline::Default);
     }
 
     #[test]
@@ -168,7 +221,8 @@ mod tests {
         let busy = Action::Errno(16);
         let spec = serde_json::json!({ "defaultAction": "SCMP_ACT_ALLOW" });
         let mediated = ["getppid".to_owned()];
-        let plan = make(Some(&spec), &mediated, CapabilitySets::default()).unwrap();
+        let plan =
+            make(Some(&spec), &mediated, CapabilitySets::default(), &[], Baseline::None).unwrap();
         check(&plan, "seccomp", [1, 8, 0, 0, 0, 0], busy);
         check(&plan, "seccomp", [1, 0x3f, 0, 0, 0, 0], busy);
         check(&plan, "seccomp", [1, 0xffff_ffff_0000_0008, 0, 0, 0, 0], busy);

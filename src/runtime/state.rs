@@ -6,8 +6,10 @@
 //! | file | content |
 //! |---|---|
 //! | `state.json` | the [`Record`], replaced atomically |
-//! | `config.json` | the specification as it was at create |
+//! | `config.json` | the specification as it was at create, under the policy |
+//! | `policy.json` | the resolved policy, which profile it is from, and the operator's settings |
 //! | `plan.json` | the seccomp program and what goes with it |
+//! | `domain.json` | the Landlock rules of the first process, if there are any |
 //! | `lock` | held by the command that changes the container |
 //! | `creating` | held while the container is being made, by all processes that do it |
 //! | `notify.sock` | libcontainer's: a connection lets the first process go on |
@@ -35,8 +37,10 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::cgroup::{self, Location};
+use super::domain::Applied;
 use super::plan::Plan;
 use super::process::Identity;
+use crate::profiles::choose::Confinement;
 
 /// The version of the OCI runtime specification that brig implements.
 pub const OCI_VERSION: &str = "1.2.0";
@@ -44,6 +48,8 @@ pub const OCI_VERSION: &str = "1.2.0";
 const RECORD: &str = "state.json";
 const SPEC: &str = "config.json";
 const PLAN: &str = "plan.json";
+const DOMAIN: &str = "domain.json";
+const POLICY: &str = "policy.json";
 const LOCK: &str = "lock";
 const CREATING: &str = "creating";
 /// The socket of [`crate::runtime::executor`] that `start` listens to.
@@ -61,7 +67,7 @@ pub struct Record {
     pub bundle: PathBuf,
     /// The root filesystem on the host.
     pub rootfs: PathBuf,
-    /// The specification's annotations.
+    /// The specification's annotations, and brig's own.
     #[serde(default)]
     pub annotations: BTreeMap<String, String>,
     /// When create began.
@@ -77,6 +83,9 @@ pub struct Record {
     /// Whether a resctrl directory is to be removed.
     #[serde(default)]
     pub resctrl: bool,
+    /// Whether the first process's Landlock rules are kept beside this: no process is added without
+    /// them.
+    pub domain: bool,
 }
 
 /// The status of the OCI specification, and `paused`.
@@ -253,6 +262,45 @@ impl StateDir {
     /// The disk's.
     pub fn load_spec(&self) -> anyhow::Result<Spec> {
         self.read_json(SPEC)
+    }
+
+    /// Keeps what the container is confined by.
+    ///
+    /// # Errors
+    ///
+    /// The disk's.
+    pub fn save_policy(&self, confinement: &Confinement) -> anyhow::Result<()> {
+        self.write_json(POLICY, confinement)
+    }
+
+    /// What the container is confined by, as it was resolved at create.
+    ///
+    /// # Errors
+    ///
+    /// The disk's.
+    pub fn load_policy(&self) -> anyhow::Result<Confinement> {
+        self.read_json(POLICY)
+    }
+
+    /// Keeps the first process's Landlock rules.
+    ///
+    /// # Errors
+    ///
+    /// The disk's.
+    pub fn save_domain(&self, applied: &Applied) -> anyhow::Result<()> {
+        self.write_json(DOMAIN, applied)
+    }
+
+    /// The first process's Landlock rules; none where it is in no domain.
+    ///
+    /// # Errors
+    ///
+    /// The disk's; rules that were kept and are not there.
+    pub fn load_domain(&self) -> anyhow::Result<Option<Applied>> {
+        if !self.load()?.domain {
+            return Ok(None);
+        }
+        self.read_json(DOMAIN).map(Some)
     }
 
     /// Keeps the plan for added processes.

@@ -19,7 +19,9 @@ const BRIG: &str = env!("CARGO_BIN_EXE_brig");
 /// none.
 fn wrapper(t: &Test, options: &str) -> PathBuf {
     let path = t.path("runtime");
-    fs::write(&path, format!("#!/bin/sh\nexec {BRIG} {options} \"$@\"\n")).unwrap();
+    let operator = t.operator().display().to_string();
+    let script = format!("#!/bin/sh\nexec {BRIG} --config {operator} {options} \"$@\"\n");
+    fs::write(&path, script).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
     path
 }
@@ -39,6 +41,12 @@ impl<'a> Podman<'a> {
     /// Has brig mediate a call.
     fn mediating(mut self, call: &str) -> Self {
         self.flags.push(format!("testing-continue={call}"));
+        self
+    }
+
+    /// Has brig take a profile.
+    fn under(mut self, profile: &str) -> Self {
+        self.flags.push(format!("profile={profile}"));
         self
     }
 
@@ -147,7 +155,8 @@ fn podmans_options_reach_the_workload() {
     assert_eq!(process::field(&dropped, "CapEff").unwrap(), "0000000000000001");
     let plain = status(&[]);
     assert_eq!(process::field(&plain, "Seccomp").unwrap(), "2");
-    assert_eq!(process::field(&plain, "NoNewPrivs").unwrap(), "0");
+    // what an engine leaves open is closed by brig's default profile
+    assert_eq!(process::field(&plain, "NoNewPrivs").unwrap(), "1");
     let unconfined =
         status(&["--security-opt", "seccomp=unconfined", "--security-opt", "no-new-privileges"]);
     // what an engine leaves out is brig's default profile, not nothing
@@ -247,6 +256,64 @@ fn a_supervisor_is_no_hindrance_to_podman() {
     podman.call(&["stop", "--time", "0", "d"]).ok();
     podman.call(&["rm", "d"]).ok();
     assert!(process::wait_for_end(seat, crate::harness::LIMIT));
+    podman.assert_clean();
+}
+
+#[test]
+fn podmans_runtime_flag_names_the_profile() {
+    if !podman_is_here("podmans_runtime_flag_names_the_profile") {
+        return;
+    }
+    let t = test!();
+    let show = ["grep", "NoNewPrivs", "/proc/self/status"];
+    Podman::new(&t).run(&["--rm"], &show).prints("NoNewPrivs:\t1");
+    Podman::new(&t).under("none").run(&["--rm"], &show).prints("NoNewPrivs:\t0");
+    let text =
+        "extends = [\"default\"]\n[process]\ncapabilities = [\"kill\"]\nmax_processes = 33\n";
+    let file = t.profile("tight.toml", text).display().to_string();
+    let limited = Podman::new(&t).under(&file);
+    limited.run(&["-d", "--name", "d"], &["sleep", "1000"]).ok();
+    let (id, show) = (limited.id("d"), ["cat", "/proc/self/status"]);
+    assert_eq!(t.state(&id)["annotations"]["io.brig.profile"], file.as_str());
+    // an added process is confined by what create resolved, whatever its own flags say
+    let other = Podman::new(&t).under("none");
+    let added = other.call(&[&["exec", "--privileged", "d"][..], &show].concat()).ok().stdout;
+    for set in ["CapBnd", "CapEff", "CapPrm"] {
+        assert_eq!(process::field(&added, set).unwrap(), "0000000000000020", "{set}");
+    }
+    assert_eq!(process::field(&added, "NoNewPrivs").unwrap(), "1");
+    limited.call(&["rm", "--force", "--time", "0", "d"]).ok();
+    limited.assert_clean();
+}
+
+#[test]
+fn a_podman_container_gets_the_profile_of_its_name_or_of_an_allowed_annotation() {
+    if !podman_is_here(
+        "a_podman_container_gets_the_profile_of_its_name_or_of_an_allowed_annotation",
+    ) {
+        return;
+    }
+    let t = test!();
+    let podman = Podman::new(&t);
+    let limit =
+        |limit: &str| format!("extends = [\"default\"]\n[process]\nmax_processes = {limit}\n");
+    t.profile("web.toml", &limit("44"));
+    t.profile("job.toml", &limit("55"));
+    let show = ["cat", "/proc/self/cgroup"];
+    let hostname = ["--rm", "--hostname", "web"];
+    if Path::new("/sys/fs/cgroup/pids").exists() {
+        let show = ["cat", "/sys/fs/cgroup/pids/pids.max"];
+        podman.run(&hostname, &show).prints("44");
+        let annotated = ["--rm", "--annotation", "io.brig.profile=job"];
+        podman.run(&annotated, &show).fails_with("allow_annotations");
+        t.configure("allow_annotations = [\"io.brig.profile\"]\n");
+        podman.run(&annotated, &show).prints("55");
+    }
+    t.configure("default_profile = \"lost\"\n");
+    podman.run(&["--rm"], &show).fails_with("\"lost\"");
+    podman.run(&hostname, &show).ok();
+    t.configure("default = 1\n");
+    podman.run(&hostname, &show).fails_with("config.toml:1:1: unknown key `default`");
     podman.assert_clean();
 }
 
@@ -370,6 +437,26 @@ fn containerd_runs_a_container_and_returns_its_status() {
         "end",
     );
     assert!(seen.contains("/dev/pts/0"), "{seen}");
+    engine.assert_clean();
+}
+
+#[test]
+fn a_containerd_container_runs_under_a_profile() {
+    if !containerd_is_here("a_containerd_container_runs_under_a_profile") {
+        return;
+    }
+    let t = test!();
+    let file =
+        t.profile("tight.toml", "[process]\ncapabilities = [\"kill\"]\ncore_dumps = false\n");
+    let engine = Containerd::start(&t, &format!("--profile {}", file.display()));
+    let show = ["/bin/grep", "-E", "CapBnd|NoNewPrivs", "/proc/self/status"];
+    let expected = "CapBnd:\t0000000000000020\nNoNewPrivs:\t1";
+    engine.run(&["--rm"], "c", &show).prints(expected);
+    engine.run(&["-d"], "d", &["/bin/sleep", "1000"]).ok();
+    let exec = [&["exec", "--exec-id", "e"][..]].concat();
+    engine.task(&exec, "d", &show).run().prints(expected);
+    engine.task(&["delete", "--force"], "d", &[]).run();
+    engine.call(&["container", "delete", &t.id("d")]).ok();
     engine.assert_clean();
 }
 

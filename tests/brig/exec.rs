@@ -10,7 +10,7 @@ use crate::test;
 
 #[test]
 fn exec_returns_the_processs_status() {
-    let mut t = test!();
+    let mut t = test!().plain();
     let id = t.start_sleeping();
     for status in [0, 1, 42, 255] {
         t.exec(&id, ["/bin/sh", "-c", &format!("exit {status}")]).exits(status);
@@ -22,7 +22,7 @@ fn exec_returns_the_processs_status() {
 
 #[test]
 fn exec_forwards_signals() {
-    let mut t = test!();
+    let mut t = test!().plain();
     let id = t.start_sleeping();
     let script = "trap 'exit 6' TERM; echo r > /ready; while :; do sleep 1000 & wait; done";
     let running = t.brig().args(["exec", &id, "/bin/sh", "-c", script]).spawn();
@@ -33,7 +33,7 @@ fn exec_forwards_signals() {
 
 #[test]
 fn an_added_process_is_in_all_of_the_containers_namespaces() {
-    let mut t = test!();
+    let mut t = test!().plain();
     t.bundle.config["linux"]["namespaces"]
         .as_array_mut()
         .unwrap()
@@ -63,7 +63,7 @@ fn an_added_process_is_in_all_of_the_containers_namespaces() {
 
 #[test]
 fn an_added_process_has_the_first_ones_confinement() {
-    let mut t = test!();
+    let mut t = test!().plain();
     t.bundle.config["process"]["rlimits"] =
         json!([{ "type": "RLIMIT_NOFILE", "soft": 111, "hard": 222 }]);
     t.bundle.config["process"]["user"] =
@@ -106,7 +106,7 @@ fn an_added_process_has_the_first_ones_confinement() {
 
 #[test]
 fn a_user_is_plain_decimal_digits() {
-    let mut t = test!();
+    let mut t = test!().plain();
     let id = t.start_sleeping();
     let show = "id -u; id -g";
     for (user, expected) in
@@ -142,7 +142,7 @@ fn a_user_is_plain_decimal_digits() {
 
 #[test]
 fn groups_environment_and_directory_are_the_options() {
-    let mut t = test!();
+    let mut t = test!().plain();
     t.bundle.config["process"]["env"] = json!(["PATH=/bin", "A=1", "B=2"]);
     t.bundle.config["process"]["user"] = json!({ "uid": 0, "gid": 0, "additionalGids": [5] });
     let id = t.start_sleeping();
@@ -173,7 +173,7 @@ fn groups_environment_and_directory_are_the_options() {
 
 #[test]
 fn capabilities_can_be_added_but_not_to_the_inheritable_set() {
-    let mut t = test!();
+    let mut t = test!().plain();
     let id = t.start_sleeping();
     let status = t
         .brig()
@@ -199,7 +199,7 @@ fn capabilities_can_be_added_but_not_to_the_inheritable_set() {
 
 #[test]
 fn no_new_privileges_can_be_added_and_not_taken_away() {
-    let mut t = test!();
+    let mut t = test!().plain();
     t.bundle.config["process"]["noNewPrivileges"] = json!(false);
     let id = t.start_sleeping();
     let show = ["/bin/grep", "NoNewPrivs", "/proc/self/status"];
@@ -209,7 +209,7 @@ fn no_new_privileges_can_be_added_and_not_taken_away() {
 
 #[test]
 fn a_process_file_says_everything() {
-    let mut t = test!();
+    let mut t = test!().plain();
     t.bundle.config["linux"]["seccomp"] = crate::seccomp::denying("mkdir");
     let id = t.start_sleeping();
     let file = t.path("process.json");
@@ -254,7 +254,7 @@ fn a_process_file_says_everything() {
 
 #[test]
 fn a_detached_process_outlives_exec() {
-    let mut t = test!();
+    let mut t = test!().plain();
     let id = t.start_sleeping();
     let file = t.path("pid");
     t.brig()
@@ -274,7 +274,7 @@ fn a_detached_process_outlives_exec() {
 
 #[test]
 fn exec_works_in_a_running_container_alone() {
-    let mut t = test!();
+    let mut t = test!().plain();
     t.bundle.args(["/bin/sleep", "1000"]);
     let id = t.create();
     t.exec(&id, ["/bin/true"]).exits(255).fails_with("not been started");
@@ -293,7 +293,7 @@ fn exec_works_in_a_running_container_alone() {
 
 #[test]
 fn what_exec_does_is_decided_at_create() {
-    let mut t = test!();
+    let mut t = test!().plain();
     t.bundle.config["linux"]["seccomp"] = crate::seccomp::denying("mkdir");
     let id = t.start_sleeping();
     // the bundle is edited afterwards
@@ -310,14 +310,14 @@ fn what_exec_does_is_decided_at_create() {
 
 #[test]
 fn exec_without_a_command_says_so() {
-    let mut t = test!();
+    let mut t = test!().plain();
     let id = t.start_sleeping();
     t.brig().args(["exec", &id]).run().fails_with("no command");
 }
 
 #[test]
 fn a_cgroup_below_the_containers_is_the_only_other_one() {
-    let mut t = test!();
+    let mut t = test!().plain();
     let id = t.start_sleeping();
     for path in ["../x", "/../x", "a/../../b"] {
         t.brig()

@@ -19,7 +19,7 @@ fn hash_of_brig() -> Vec<u8> {
 fn the_runtimes_binary_cannot_be_overwritten() {
     // CVE-2019-5736: the entrypoint is the runtime itself, by way of /proc/self/exe; whoever then gets
     // hold of the runtime's file reopens it for writing
-    let mut t = test!();
+    let mut t = test!().plain();
     let before = hash_of_brig();
     let metadata = fs::metadata(env!("CARGO_BIN_EXE_brig")).unwrap();
     t.bundle.install("/bin/entry", "#!/proc/self/exe\n", 0o755);
@@ -63,7 +63,7 @@ fn the_runtimes_binary_cannot_be_overwritten() {
 
 #[test]
 fn a_joining_process_cannot_be_looked_into() {
-    let mut t = test!();
+    let mut t = test!().plain();
     t.bundle.capabilities(&["CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH"]);
     // every process but the first is looked at; what is not the workload's own program counts
     t.bundle.script(
@@ -86,7 +86,7 @@ fn a_joining_process_cannot_be_looked_into() {
 #[test]
 fn links_in_the_place_of_dev_proc_and_sys_are_refused() {
     // CVE-2019-16884, CVE-2023-27561, and an image whose /dev leads to a directory of the host
-    let mut t = test!();
+    let mut t = test!().plain();
     let host = t.path("host");
     for name in ["dev", "proc", "sys"] {
         for target in [host.clone(), "/tmp".into(), "../../host".into()] {
@@ -118,7 +118,7 @@ fn links_in_the_place_of_dev_proc_and_sys_are_refused() {
 #[test]
 fn links_on_the_way_of_a_mount_destination_never_lead_outside() {
     // CVE-2024-45310
-    let mut t = test!();
+    let mut t = test!().plain();
     let host = t.path("host");
     fs::create_dir(&host).unwrap();
     let up = "../".repeat(20) + host.to_str().unwrap().trim_start_matches('/');
@@ -156,7 +156,7 @@ fn links_on_the_way_of_a_mount_destination_never_lead_outside() {
 
 #[test]
 fn a_working_directory_behind_a_link_is_made_inside() {
-    let mut t = test!();
+    let mut t = test!().plain();
     let host = t.path("host");
     fs::create_dir(&host).unwrap();
     symlink(&host, t.bundle.file("/out")).unwrap();
@@ -169,7 +169,7 @@ fn a_working_directory_behind_a_link_is_made_inside() {
 #[test]
 fn masked_paths_are_masked_with_the_real_null_device() {
     // CVE-2025-31133: /dev/null of the image leads elsewhere, and a bind of it would open that
-    let mut t = test!();
+    let mut t = test!().plain();
     let mut mounts = t.bundle.config["mounts"].as_array().unwrap().clone();
     mounts.retain(|one| !one["destination"].as_str().unwrap().starts_with("/dev"));
     t.bundle.config["mounts"] = mounts.into();
@@ -203,7 +203,7 @@ fn masked_paths_are_masked_with_the_real_null_device() {
 
 #[test]
 fn a_root_that_is_a_link_is_refused_and_one_below_a_link_is_taken() {
-    let mut t = test!();
+    let mut t = test!().plain();
     symlink("rootfs", t.bundle.dir.join("link")).unwrap();
     symlink("/", t.bundle.dir.join("host")).unwrap();
     t.bundle.args(["/bin/echo", "fine"]);
@@ -224,7 +224,7 @@ fn a_root_that_is_a_link_is_refused_and_one_below_a_link_is_taken() {
 
 #[test]
 fn mount_parents_that_are_links_are_resolved_inside() {
-    let mut t = test!();
+    let mut t = test!().plain();
     let host = t.path("host");
     fs::create_dir(&host).unwrap();
     let etc = t.bundle.file("/etc");
@@ -251,7 +251,7 @@ fn race_rounds() -> usize {
 #[test]
 fn a_destination_that_is_swapped_for_a_link_stays_inside() {
     // CVE-2021-30465
-    let mut t = test!();
+    let mut t = test!().plain();
     let volume = t.path("volume");
     let host = t.path("host");
     fs::create_dir_all(volume.join("dir")).unwrap();
@@ -278,7 +278,7 @@ fn a_destination_that_is_swapped_for_a_link_stays_inside() {
 #[test]
 fn the_environment_of_the_image_does_not_reach_hooks() {
     // CVE-2025-23266
-    let mut t = test!();
+    let mut t = test!().plain();
     t.bundle.config["process"]["env"] = json!(["PATH=/bin", "LD_PRELOAD=/evil.so", "EVIL=1"]);
     let log = t.path("log");
     let script = format!("env > {}", log.display());
@@ -291,7 +291,7 @@ fn the_environment_of_the_image_does_not_reach_hooks() {
 
 #[test]
 fn no_descriptor_of_the_runtime_is_found_inside() {
-    let mut t = test!();
+    let mut t = test!().plain();
     t.bundle.config["linux"]["seccomp"] = crate::seccomp::denying("mkdir");
     t.bundle.capabilities(&["CAP_SYS_PTRACE", "CAP_DAC_OVERRIDE"]);
     let outcome = t.script("for f in /proc/[0-9]*/fd/*; do readlink $f; done | sort | uniq").ok();
@@ -305,7 +305,7 @@ fn no_descriptor_of_the_runtime_is_found_inside() {
 
 #[test]
 fn the_state_cannot_be_replaced_by_a_link() {
-    let mut t = test!();
+    let mut t = test!().plain();
     let id = t.start_sleeping();
     let other = t.path("other");
     fs::create_dir(&other).unwrap();
@@ -324,7 +324,7 @@ fn attack(t: &mut Test, script: &str) -> String {
 
 #[test]
 fn the_cgroup_cannot_be_widened_from_inside() {
-    let mut t = test!();
+    let mut t = test!().plain();
     t.bundle.config["linux"]["namespaces"]
         .as_array_mut()
         .unwrap()

@@ -24,6 +24,7 @@ mod lifecycle;
 mod malformed;
 mod mounts;
 mod namespaces;
+mod profiles;
 mod residue;
 mod rootless;
 mod seccomp;

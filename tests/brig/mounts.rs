@@ -11,7 +11,7 @@ use crate::test;
 
 #[test]
 fn every_form_of_rootfs_propagation_is_accepted() {
-    let mut t = test!();
+    let mut t = test!().plain();
     for form in [
         "private",
         "rprivate",
@@ -46,7 +46,7 @@ fn every_form_of_rootfs_propagation_is_accepted() {
 
 #[test]
 fn mounts_without_a_source_or_with_none_as_type_work() {
-    let mut t = test!();
+    let mut t = test!().plain();
     t.bundle.mount(json!({ "destination": "/t", "type": "tmpfs" }));
     t.bundle.mount(json!({ "destination": "/p", "type": "proc" }));
     t.bundle.mount(json!({ "destination": "/q", "type": "mqueue", "source": "" }));
@@ -65,7 +65,7 @@ fn mounts_without_a_source_or_with_none_as_type_work() {
 
 #[test]
 fn a_relative_source_is_below_the_bundle() {
-    let mut t = test!();
+    let mut t = test!().plain();
     fs::create_dir(t.bundle.dir.join("volume")).unwrap();
     fs::write(t.bundle.dir.join("volume/file"), "content").unwrap();
     t.bundle.mount(
@@ -76,7 +76,7 @@ fn a_relative_source_is_below_the_bundle() {
 
 #[test]
 fn tmpcopyup_copies_content_modes_owners_and_links() {
-    let mut t = test!();
+    let mut t = test!().plain();
     let source = t.bundle.file("/data");
     fs::create_dir_all(source.join("sub/deep")).unwrap();
     fs::write(source.join("file"), "content").unwrap();
@@ -113,7 +113,7 @@ fn tmpcopyup_copies_content_modes_owners_and_links() {
 
 #[test]
 fn mount_flags_hold() {
-    let mut t = test!();
+    let mut t = test!().plain();
     t.bundle.mount(json!({ "destination": "/m", "type": "tmpfs", "source": "tmpfs",
         "options": ["ro", "nosuid", "nodev", "noexec", "size=1m", "mode=0711"] }));
     let line = t.script("grep ' /m ' /proc/self/mountinfo; stat -c %a /m").ok().stdout;
@@ -132,7 +132,7 @@ fn mount_flags_hold() {
 
 #[test]
 fn mount_propagation_is_as_asked() {
-    let mut t = test!();
+    let mut t = test!().plain();
     let volume = t.path("volume");
     fs::create_dir(&volume).unwrap();
     for (option, expected) in [
@@ -160,7 +160,7 @@ fn mount_propagation_is_as_asked() {
 
 #[test]
 fn a_bad_mount_fails_create_and_leaves_nothing() {
-    let mut t = test!();
+    let mut t = test!().plain();
     let sound = t.bundle.config["mounts"].clone();
     for mount in [
         json!({ "destination": "/x", "type": "bind", "source": "/no/such/source", "options": ["bind"] }),
@@ -180,7 +180,7 @@ fn a_bad_mount_fails_create_and_leaves_nothing() {
 
 #[test]
 fn a_read_only_root_is_read_only_and_its_mounts_are_not() {
-    let mut t = test!();
+    let mut t = test!().plain();
     t.bundle.config["root"]["readonly"] = json!(true);
     t.bundle.mount(json!({ "destination": "/scratch", "type": "tmpfs", "source": "tmpfs" }));
     fs::create_dir(t.bundle.file("/scratch")).unwrap();
@@ -196,7 +196,7 @@ fn a_read_only_root_is_read_only_and_its_mounts_are_not() {
 
 #[test]
 fn masked_paths_hide_and_read_only_paths_hold() {
-    let mut t = test!();
+    let mut t = test!().plain();
     fs::create_dir_all(t.bundle.file("/hidden")).unwrap();
     fs::write(t.bundle.file("/hidden/file"), "secret").unwrap();
     fs::write(t.bundle.file("/hidden-file"), "secret").unwrap();
@@ -214,7 +214,7 @@ fn masked_paths_hide_and_read_only_paths_hold() {
 
 #[test]
 fn default_devices_are_there_and_others_are_denied() {
-    let mut t = test!();
+    let mut t = test!().plain();
     t.bundle.capabilities(&["CAP_MKNOD", "CAP_DAC_OVERRIDE"]);
     let script = "for d in null zero full random urandom tty; do test -c /dev/$d || echo no $d; done
         head -c 4 /dev/zero | wc -c; readlink /dev/fd; readlink /dev/stdin; echo x > /dev/null; stat -c '%a %t:%T' /dev/null
@@ -231,7 +231,7 @@ fn default_devices_are_there_and_others_are_denied() {
 
 #[test]
 fn a_device_that_the_specification_gives_is_made_and_allowed() {
-    let mut t = test!();
+    let mut t = test!().plain();
     t.bundle.config["linux"]["devices"] = json!([
         { "type": "c", "path": "/dev/kmsg-ish", "major": 1, "minor": 11, "fileMode": 0o640, "uid": 3, "gid": 4 },
     ]);
@@ -246,7 +246,7 @@ fn a_device_that_the_specification_gives_is_made_and_allowed() {
 
 #[test]
 fn sysctls_are_set_in_the_containers_namespaces() {
-    let mut t = test!();
+    let mut t = test!().plain();
     t.bundle.config["linux"]["sysctl"] =
         json!({ "net.ipv4.ip_forward": "1", "kernel.shmmni": "1234" });
     let before = fs::read_to_string("/proc/sys/kernel/shmmni").unwrap();
@@ -259,7 +259,7 @@ fn sysctls_are_set_in_the_containers_namespaces() {
 
 #[test]
 fn namespaces_are_joined_by_path() {
-    let mut t = test!();
+    let mut t = test!().plain();
     let holder = t.start_sleeping();
     let pid = t.pid(&holder);
     for kind in ["net", "uts", "ipc"] {
@@ -286,7 +286,7 @@ fn namespaces_are_joined_by_path() {
 
 #[test]
 fn no_pivot_cannot_be_escaped_by_chroot() {
-    let mut t = test!();
+    let mut t = test!().plain();
     t.bundle.capabilities(&["CAP_SYS_CHROOT"]);
     t.bundle.install("/mark", "", 0o644);
     for option in ["--no-pivot", "--no-new-keyring"] {

@@ -27,7 +27,7 @@ pub fn add_user_namespace(config: &mut Value) {
 
 #[test]
 fn a_user_namespace_has_exactly_the_mappings_of_the_specification() {
-    let mut t = test!();
+    let mut t = test!().plain();
     add_user_namespace(&mut t.bundle.config);
     let seen = t.script("cat /proc/self/uid_map; cat /proc/self/gid_map; id -u").ok();
     let fields: Vec<&str> = seen.stdout.split_whitespace().collect();
@@ -40,7 +40,7 @@ fn a_user_namespace_has_exactly_the_mappings_of_the_specification() {
 
 #[test]
 fn users_groups_and_capabilities_are_the_specifications_in_a_user_namespace() {
-    let mut t = test!();
+    let mut t = test!().plain();
     add_user_namespace(&mut t.bundle.config);
     t.bundle.config["process"]["user"] =
         json!({ "uid": 1000, "gid": 1001, "additionalGids": [5, 1999] });
@@ -62,7 +62,7 @@ fn users_groups_and_capabilities_are_the_specifications_in_a_user_namespace() {
 
 #[test]
 fn an_added_process_is_in_every_namespace_of_the_container() {
-    let mut t = test!();
+    let mut t = test!().plain();
     add_user_namespace(&mut t.bundle.config);
     let id = t.start_sleeping();
     let pid = t.pid(&id);
@@ -83,7 +83,7 @@ fn an_added_process_is_in_every_namespace_of_the_container() {
 
 #[test]
 fn a_filter_without_no_new_privileges_holds_in_a_user_namespace() {
-    let mut t = test!();
+    let mut t = test!().plain();
     add_user_namespace(&mut t.bundle.config);
     t.bundle.config["process"]["noNewPrivileges"] = json!(false);
     t.bundle.config["linux"]["seccomp"] = denying("mkdir");
@@ -103,7 +103,7 @@ fn a_filter_without_no_new_privileges_holds_in_a_user_namespace() {
 
 #[test]
 fn a_terminal_belongs_to_the_workloads_user_in_a_user_namespace() {
-    let mut t = test!();
+    let mut t = test!().plain();
     add_user_namespace(&mut t.bundle.config);
     t.bundle.config["process"]["terminal"] = json!(true);
     t.bundle.config["process"]["user"] = json!({ "uid": 1000, "gid": 1000 });
@@ -118,7 +118,7 @@ fn a_terminal_belongs_to_the_workloads_user_in_a_user_namespace() {
 
 #[test]
 fn hooks_run_on_both_sides_of_a_user_namespace() {
-    let mut t = test!();
+    let mut t = test!().plain();
     add_user_namespace(&mut t.bundle.config);
     let hook = |name: &str, directory: &str| {
         let script = format!("cat /proc/self/uid_map > {directory}/{name}");
@@ -142,7 +142,7 @@ fn hooks_run_on_both_sides_of_a_user_namespace() {
 
 #[test]
 fn a_user_namespace_is_joined_by_its_path() {
-    let mut t = test!();
+    let mut t = test!().plain();
     add_user_namespace(&mut t.bundle.config);
     let first = t.start_sleeping();
     let pid = t.pid(&first);
@@ -168,7 +168,7 @@ fn a_user_namespace_is_joined_by_its_path() {
 
 #[test]
 fn a_mapping_that_the_kernel_refuses_fails_create_and_leaves_nothing() {
-    let mut t = test!();
+    let mut t = test!().plain();
     add_user_namespace(&mut t.bundle.config);
     t.bundle.config["linux"]["gidMappings"][1]["containerID"] = json!(500);
     t.run(["/bin/true"]).fails_with("linux.gidMappings");

@@ -18,7 +18,7 @@ fn acting(name: &str, mut rule: Value) -> Value {
 
 #[test]
 fn a_denied_call_fails_in_the_first_process_and_in_added_ones() {
-    let mut t = test!();
+    let mut t = test!().plain();
     t.run(["/bin/mkdir", "/a"]).ok();
     t.bundle.config["linux"]["seccomp"] = denying("mkdir");
     t.run(["/bin/mkdir", "/b"]).fails_with("Operation not permitted");
@@ -45,8 +45,19 @@ fn without_seccomp_the_default_profile_holds() {
 }
 
 #[test]
+fn the_profile_none_takes_a_specification_without_seccomp_at_its_word() {
+    let mut t = test!().plain();
+    let id = t.start_sleeping();
+    assert_eq!(process::status(t.pid(&id), "Seccomp").unwrap(), "0");
+    let added = t.exec(&id, ["/bin/cat", "/proc/self/status"]).ok().stdout;
+    assert_eq!(process::field(&added, "Seccomp").unwrap(), "0");
+    t.delete(&id);
+    t.run(["/bin/unshare", "-U", "true"]).ok();
+}
+
+#[test]
 fn errno_is_what_the_rule_says() {
-    let mut t = test!();
+    let mut t = test!().plain();
     for (errno, text) in [
         (13, "Permission denied"),
         (28, "No space left on device"),
@@ -60,7 +71,7 @@ fn errno_is_what_the_rule_says() {
 
 #[test]
 fn kill_and_trap_end_the_process_with_sigsys() {
-    let mut t = test!();
+    let mut t = test!().plain();
     for action in
         ["SCMP_ACT_KILL", "SCMP_ACT_KILL_PROCESS", "SCMP_ACT_KILL_THREAD", "SCMP_ACT_TRAP"]
     {
@@ -73,7 +84,7 @@ fn kill_and_trap_end_the_process_with_sigsys() {
 
 #[test]
 fn log_and_trace_and_allow_are_accepted() {
-    let mut t = test!();
+    let mut t = test!().plain();
     t.bundle.config["linux"]["seccomp"] = acting("mkdir", json!({ "action": "SCMP_ACT_LOG" }));
     t.run(["/bin/mkdir", "/x"]).ok();
     // nobody traces: the call fails
@@ -83,7 +94,7 @@ fn log_and_trace_and_allow_are_accepted() {
 
 #[test]
 fn conditions_look_at_arguments() {
-    let mut t = test!();
+    let mut t = test!().plain();
     // kill(2) with signal 10 alone
     t.bundle.config["linux"]["seccomp"] = acting(
         "kill",
@@ -108,7 +119,7 @@ fn conditions_look_at_arguments() {
 
 #[test]
 fn an_allowlist_lets_nothing_else_through() {
-    let mut t = test!();
+    let mut t = test!().plain();
     t.bundle.config["linux"]["seccomp"] = json!({
         "defaultAction": "SCMP_ACT_ERRNO", "defaultErrnoRet": 1,
         "architectures": ["SCMP_ARCH_X86_64"],
@@ -134,7 +145,7 @@ fn an_allowlist_lets_nothing_else_through() {
 
 #[test]
 fn a_program_that_cannot_be_executed_is_reported_under_any_filter() {
-    let mut t = test!();
+    let mut t = test!().plain();
     t.bundle.install("/bin/garbage", "\u{7f}ELF but not really", 0o755);
     for name in ["sendmsg", "write", "exit_group"] {
         for action in ["SCMP_ACT_ERRNO", "SCMP_ACT_KILL_PROCESS"] {
@@ -147,7 +158,7 @@ fn a_program_that_cannot_be_executed_is_reported_under_any_filter() {
 
 #[test]
 fn execve_denied_by_the_filter_is_reported() {
-    let mut t = test!();
+    let mut t = test!().plain();
     t.bundle.config["linux"]["seccomp"] = denying("execve");
     t.run(["/bin/true"]).fails_with("operation not permitted");
     t.assert_clean();
@@ -155,7 +166,7 @@ fn execve_denied_by_the_filter_is_reported() {
 
 #[test]
 fn notify_without_a_listener_is_refused() {
-    let mut t = test!();
+    let mut t = test!().plain();
     t.bundle.config["linux"]["seccomp"] = acting("mkdir", json!({ "action": "SCMP_ACT_NOTIFY" }));
     t.run(["/bin/true"]).fails_with("linux.seccomp.listenerPath");
     t.bundle.config["linux"]["seccomp"]["listenerPath"] = json!(t.path("nobody.sock"));
@@ -165,7 +176,7 @@ fn notify_without_a_listener_is_refused() {
 
 #[test]
 fn a_name_that_no_kernel_has_is_an_error_in_a_rule_that_is_stricter() {
-    let mut t = test!();
+    let mut t = test!().plain();
     t.bundle.config["linux"]["seccomp"] = denying("no_such_call");
     t.run(["/bin/true"]).fails_with("no_such_call");
     t.bundle.config["linux"]["seccomp"]["defaultAction"] = json!("SCMP_ACT_NOPE");

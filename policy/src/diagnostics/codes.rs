@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The stable codes of everything that brig says about a profile.
+//! The stable codes of everything that brig says about a profile or its own configuration.
 //!
 //! A code's meaning never changes and a number is never used twice. The table
 //! below is the only list: `profiles/CODES.md` is printed from it, and a test
@@ -135,6 +135,10 @@ codes! {
         "A size is a number of bytes, or a number with `K`, `M`, `G` or `T` (powers of 1024).";
     BadTest Error "E0701" "a test that cannot be evaluated"
         "The operation of the `[[test]]` is malformed.";
+    BadDestination Error "E0801" "a file for decisions that go elsewhere, or none"
+        "In the operator's `config.toml`, `file` of `[log]` goes with `decisions = \"file\"` and with nothing else; it is an absolute path.";
+    BadReference Error "E0802" "not a profile's name"
+        "In the operator's `config.toml`, a profile is named by a plain name (a file `NAME.toml` in `profiles/`, or else a built-in profile), or by a path, which has a slash; a relative one begins beside `config.toml`.";
     Duplicate Warning "W0001" "a rule is given twice"
         "Another rule says exactly the same. Remove one.";
     GrantUnderDeny Warning "W0002" "a grant that is wholly denied"

@@ -24,10 +24,10 @@ mod resolve;
 mod rules;
 mod schema;
 mod sets;
-mod shape;
-mod structure;
+pub(crate) mod shape;
+pub(crate) mod structure;
 mod text;
-mod tree;
+pub(crate) mod tree;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -39,8 +39,10 @@ pub use model::Expect;
 pub use names::syscall_set;
 pub use print::print;
 pub use resolve::MAX_RULES;
+pub(crate) use rules::parse_size;
 pub use schema::schema;
 pub use sets::TAKEN_FROM;
+pub use text::is_name;
 pub use tree::MAX_FILE;
 
 use crate::decide::{Decider, Decision, Operation};
@@ -147,7 +149,7 @@ impl Resolved {
 
 /// Where the grammar is broken the parser puts something in its place. What is
 /// said about that, on the same line or about no text at all, is an echo.
-fn drop_echoes(report: &mut Report, sources: &Sources) {
+pub(crate) fn drop_echoes(report: &mut Report, sources: &Sources) {
     let line = |span: Span| (span.source, sources.line(span.source, span.start));
     let grammar = |code: Code| matches!(code, Code::Syntax | Code::DuplicateKey);
     let primary = |found: &Diagnostic| found.primary.as_ref().map(|label| label.span);

@@ -430,7 +430,8 @@ fn bits(width: Width) -> u32 {
 }
 
 /// `512M` in bytes.
-fn parse_size(text: &str) -> Option<u64> {
+/// A number of bytes: digits, and K, M, G or T for a power of 1024.
+pub(crate) fn parse_size(text: &str) -> Option<u64> {
     let (digits, shift) = match text.as_bytes().last()? {
         b'K' => (text.strip_suffix('K')?, 10),
         b'M' => (text.strip_suffix('M')?, 20),

@@ -95,11 +95,11 @@ impl Shape {
 }
 
 /// An optional key.
-pub(super) const fn optional(key: &'static str, shape: Shape, about: &'static str) -> Field {
+pub(crate) const fn optional(key: &'static str, shape: Shape, about: &'static str) -> Field {
     Field { key, about, shape, presence: Presence::Optional }
 }
 
 /// A key that must be given.
-pub(super) const fn required(key: &'static str, shape: Shape, about: &'static str) -> Field {
+pub(crate) const fn required(key: &'static str, shape: Shape, about: &'static str) -> Field {
     Field { key, about, shape, presence: Presence::Required }
 }

@@ -13,7 +13,7 @@ use super::shape::{Presence, Shape, Table};
 use crate::diagnostics::{Code, Diagnostic, Report, SourceId, Span, nearest};
 
 /// Checks the table at `span` against `table`.
-pub(super) fn check_table(
+pub(crate) fn check_table(
     found: &DeTable<'_>,
     span: Span,
     table: &'static Table,
@@ -134,7 +134,7 @@ fn check_range(value: &DeValue<'_>, span: Span, bounds: (i64, i64), report: &mut
 }
 
 /// The number that a TOML integer is, if it has 64 bits.
-pub(super) fn integer(value: &DeValue<'_>) -> Option<i64> {
+pub(crate) fn integer(value: &DeValue<'_>) -> Option<i64> {
     let number = value.as_integer()?;
     i64::from_str_radix(number.as_str(), number.radix()).ok()
 }
@@ -188,7 +188,7 @@ fn unknown_key(
 }
 
 /// The span of a quoted string without its quotes.
-pub(super) fn inside(span: Span) -> Span {
+pub(crate) fn inside(span: Span) -> Span {
     if span.end >= span.start + 2 {
         Span { source: span.source, start: span.start + 1, end: span.end - 1 }
     } else {
@@ -197,7 +197,7 @@ pub(super) fn inside(span: Span) -> Span {
 }
 
 /// At most 60 characters of a text, for a message.
-pub(super) fn shorten(text: &str) -> String {
+pub(crate) fn shorten(text: &str) -> String {
     match text.char_indices().nth(60) {
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or("")),
         None => text.to_owned(),

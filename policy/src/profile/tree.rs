@@ -20,7 +20,7 @@ const RECOVER: usize = 1 << 20;
 const MAX_DOTS: usize = 16;
 
 /// The text that the bytes are, without a byte order mark.
-pub(super) fn decode(bytes: Vec<u8>, name: &str) -> Result<String, Box<Diagnostic>> {
+pub(crate) fn decode(bytes: Vec<u8>, name: &str) -> Result<String, Box<Diagnostic>> {
     if bytes.len() > MAX_FILE {
         return Err(Box::new(too_large(name)));
     }
@@ -39,14 +39,14 @@ pub(super) fn decode(bytes: Vec<u8>, name: &str) -> Result<String, Box<Diagnosti
 }
 
 /// The diagnostic for a file that is too large.
-pub(super) fn too_large(name: &str) -> Diagnostic {
+pub(crate) fn too_large(name: &str) -> Diagnostic {
     let message = format!("{name} is larger than {} MiB", MAX_FILE >> 20);
     Diagnostic::new(Code::TooLarge, message).help("divide it, and join the parts with `extends`")
 }
 
 /// Parses the text of `source`. What cannot be read of it is left out of the tree
 /// and reported.
-pub(super) fn parse<'t>(
+pub(crate) fn parse<'t>(
     text: &'t str,
     source: SourceId,
     sources: &Sources,

@@ -53,11 +53,8 @@ pub fn run(command: &Plan, overrides: &Overrides) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::from(WRONG));
     };
     let target = target::this_host()?;
-    let made = match &command.bundle {
-        None => make(command, &resolved.policy, &target, None),
-        Some(path) => make(command, &resolved.policy, &target, Some(Bundle::load(path)?)),
-    };
-    match made? {
+    let bundle = command.bundle.as_deref().map(Bundle::load).transpose()?;
+    match make(command, &resolved.policy, &target, bundle.as_ref())? {
         Ok(made) => {
             write!(io::stdout(), "{}", show(command, &made, &target)?)?;
             Ok(ExitCode::SUCCESS)
@@ -84,15 +81,15 @@ fn make(
     command: &Plan,
     policy: &Policy,
     target: &Target,
-    bundle: Option<Bundle>,
+    bundle: Option<&Bundle>,
 ) -> anyhow::Result<Result<Made, Vec<String>>> {
     let strings =
         |errors: &[plan::files::PlaceError]| errors.iter().map(ToString::to_string).collect();
-    let plan = match compile(policy, target, bundle.as_ref())? {
+    let plan = match compile(policy, target, bundle)? {
         Ok(plan) => plan,
         Err(errors) => return Ok(Err(strings(&errors))),
     };
-    let (changes, mut restrictions, masks) = match &bundle {
+    let (changes, mut restrictions, masks) = match bundle {
         None => (Vec::new(), Vec::new(), literal_masks(policy)),
         Some(bundle) => {
             let namespace =
@@ -106,7 +103,7 @@ fn make(
     };
     restrictions.extend(seccomp::restrictions(policy));
     restrictions.extend(plan.restrictions.iter().cloned());
-    let written = bundle.as_ref().and_then(|bundle| bundle.loaded.seccomp.as_ref());
+    let written = bundle.and_then(|bundle| bundle.loaded.seccomp.as_ref());
     let of_errors = |errors: Vec<seccomp::Error>| errors.iter().map(ToString::to_string).collect();
     let spec = match written {
         Some(written) => seccomp::parse(written),

@@ -41,6 +41,7 @@ pub struct Test {
     dir: PathBuf,
     /// The first bundle.
     pub bundle: Bundle,
+    profile: Option<&'static str>,
     roots: Mutex<Vec<PathBuf>>,
 }
 
@@ -78,9 +79,17 @@ impl Test {
         fs::create_dir_all(&dir).unwrap();
         // users other than root have to reach what is in it
         fs::set_permissions(&dir, fs::Permissions::from_mode(0o755)).unwrap();
+        fs::create_dir_all(dir.join("operator/profiles")).unwrap();
         let bundle = Bundle::create(&dir.join("bundle"), &tag);
         let roots = Mutex::new(vec![dir.join("root")]);
-        Test { name, tag, dir, bundle, roots }
+        Test { name, tag, dir, bundle, profile: None, roots }
+    }
+
+    /// Leaves everything to the specification: for tests of what brig makes of one. The default
+    /// profile would deny some of it, too, and hide that brig does not.
+    pub fn plain(mut self) -> Self {
+        self.profile = Some("none");
+        self
     }
 
     /// The test's name.
@@ -124,9 +133,28 @@ impl Test {
         Bundle::create(&self.dir.join(name), &format!("{}-{name}", self.tag))
     }
 
-    /// brig with --root, to be completed.
+    /// The directory given as --config: what the host's operator says is none of a test's business.
+    pub fn operator(&self) -> PathBuf {
+        self.dir.join("operator")
+    }
+
+    /// Writes the operator's config.toml.
+    pub fn configure(&self, text: &str) {
+        fs::write(self.operator().join("config.toml"), text).unwrap();
+    }
+
+    /// Writes a profile of the operator's.
+    pub fn profile(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.operator().join("profiles").join(name);
+        fs::write(&path, text).unwrap();
+        path
+    }
+
+    /// brig with --root and --config, to be completed.
     pub fn brig(&self) -> Runner {
-        self.program(env!("CARGO_BIN_EXE_brig")).arg("--root").arg(self.root())
+        let brig = self.program(env!("CARGO_BIN_EXE_brig")).arg("--root").arg(self.root());
+        let profile = self.profile.iter().flat_map(|name| ["--profile", name]);
+        brig.arg("--config").arg(self.operator()).args(profile)
     }
 
     /// Another program, to be completed.
