@@ -14,14 +14,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use serde::{Deserialize, Serialize};
 
 use super::mediated::Calls;
-use super::ports::{ByPort, PortSet, Settled};
+use super::ports::{ByPort, Settled};
 use crate::decide::List;
-use crate::net::{Address, Transport, UnixAddress};
+use crate::net::{Address, Ports, Transport, UnixAddress};
 use crate::policy::{AddressRule, Network, Origin, Policy};
 use crate::seccomp::{Answer, Condition, Match, Operator, Restriction, Selects, Syscall};
-
-/// The most ports that are given to Landlock one by one.
-const MOST_PORTS: usize = 4096;
 
 const AF_UNIX: u64 = 1;
 const AF_INET: u64 = 2;
@@ -50,9 +47,9 @@ const EAFNOSUPPORT: u16 = 97;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TcpPorts {
     /// `LANDLOCK_ACCESS_NET_CONNECT_TCP`: the ports that may be connected to.
-    pub connect: Option<Vec<u16>>,
+    pub connect: Option<Vec<Ports>>,
     /// `LANDLOCK_ACCESS_NET_BIND_TCP`: the ports that may be bound.
-    pub bind: Option<Vec<u16>>,
+    pub bind: Option<Vec<Ports>>,
 }
 
 impl TcpPorts {
@@ -60,6 +57,17 @@ impl TcpPorts {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.connect.is_none() && self.bind.is_none()
+    }
+
+    /// How many rules that takes: one for each port.
+    #[must_use]
+    pub fn rules(&self) -> usize {
+        let allowed = |list: &Option<Vec<Ports>>, port| {
+            list.iter().flatten().any(|ports: &Ports| ports.contains(port))
+        };
+        (0..=u16::MAX)
+            .filter(|port| allowed(&self.connect, *port) || allowed(&self.bind, *port))
+            .count()
     }
 }
 
@@ -346,7 +354,7 @@ impl Compiler<'_> {
             }
             let tcp = self.for_landlock(&action.tcp).is_none() && action.tcp() != Settled::Free;
             let reasons = [
-                (tcp, self.why_not_landlock(&action.tcp)),
+                (tcp, self.why_not_landlock()),
                 (udp && action.udp != Settled::Free, "Landlock has no right for UDP"),
                 (
                     self.usable(|one| one.other) && action.other != Settled::Free,
@@ -368,26 +376,19 @@ impl Compiler<'_> {
         }
     }
 
-    /// The ports for Landlock; `None`: it has nothing to do with them.
-    fn for_landlock(&self, tcp: &ByPort) -> Option<Vec<u16>> {
-        if self.by_port == ByLandlock::Nothing {
-            return None;
-        }
-        let few = |set: &PortSet| {
-            let ports: Vec<u16> = set.iter().take(MOST_PORTS + 1).collect();
-            (ports.len() <= MOST_PORTS).then_some(ports)
-        };
-        match tcp.settled() {
-            Settled::Nothing | Settled::ByPort => few(&tcp.allowed),
-            Settled::Free | Settled::ByAddress => None,
+    /// The ports for Landlock; `None`: it has nothing to do with them. A port takes a rule; all
+    /// of them some tenths of a second, at each start.
+    fn for_landlock(&self, tcp: &ByPort) -> Option<Vec<Ports>> {
+        match (self.by_port, tcp.settled()) {
+            (ByLandlock::Ports, Settled::Nothing | Settled::ByPort) => Some(tcp.allowed.ranges()),
+            _ => None,
         }
     }
 
-    fn why_not_landlock(&self, tcp: &ByPort) -> &'static str {
-        match (self.by_port, tcp.settled()) {
-            (ByLandlock::Nothing, _) => "this kernel's Landlock has no right for TCP",
-            (_, Settled::ByAddress) => "Landlock's rights for TCP are by port, not by host",
-            _ => "these are too many ports to be named to Landlock",
+    fn why_not_landlock(&self) -> &'static str {
+        match self.by_port {
+            ByLandlock::Nothing => "this kernel's Landlock has no right for TCP",
+            ByLandlock::Ports => "Landlock's rights for TCP are by port, not by host",
         }
     }
 

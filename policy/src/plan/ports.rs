@@ -54,9 +54,16 @@ impl PortSet {
         self.0.get(usize::from(port) / 64).is_some_and(|word| word & 1 << (port % 64) != 0)
     }
 
-    /// The ports, ascending.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = u16> {
-        (0..=u16::MAX).filter(|port| self.contains(*port))
+    /// The ports, ascending, as ranges that do not touch.
+    pub(crate) fn ranges(&self) -> Vec<Ports> {
+        let mut ranges: Vec<Ports> = Vec::new();
+        for port in (0..=u16::MAX).filter(|port| self.contains(*port)) {
+            match ranges.last_mut() {
+                Some(range) if range.last.checked_add(1) == Some(port) => range.last = port,
+                _ => ranges.push(Ports { first: port, last: port }),
+            }
+        }
+        ranges
     }
 }
 
@@ -196,6 +203,7 @@ mod tests {
         let found = ByPort::of(&policy, List::NetworkConnect, Transport::Tcp);
         assert!(found.allowed.contains(50) && found.allowed.contains(100));
         assert!(!found.allowed.contains(49) && !found.allowed.contains(101));
-        assert_eq!(found.depends.iter().collect::<Vec<_>>(), [7]);
+        assert_eq!(found.depends.ranges(), [Ports { first: 7, last: 7 }]);
+        assert_eq!(PortSet::all().ranges(), [Ports::ALL]);
     }
 }

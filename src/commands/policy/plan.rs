@@ -162,8 +162,7 @@ fn literal_masks(policy: &Policy) -> usize {
 fn landlock_rules(plan: &plan::Plan) -> usize {
     let settled = &plan.settled;
     let files = settled.placed.grants.iter().filter(|one| !settled.rights(one).is_empty()).count();
-    let ports = [&plan.ports.connect, &plan.ports.bind].into_iter().flatten().map(Vec::len);
-    files + ports.sum::<usize>()
+    files + plan.ports.rules()
 }
 
 fn show(command: &Plan, made: &Made, target: &Target) -> anyhow::Result<String> {

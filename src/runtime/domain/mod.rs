@@ -14,6 +14,7 @@ mod tree;
 
 pub use tree::RealTree;
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Seek, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -183,13 +184,22 @@ fn ruleset(
     if identity == Identity::First && added != rules.len() {
         return Err(format!("Landlock: {added} of {} rules could be added", rules.len()));
     }
-    for (ports, access) in [(&ports.bind, BIND_TCP), (&ports.connect, CONNECT_TCP)] {
-        for port in ports.iter().flatten() {
-            landlock::add_port(ruleset.as_fd(), access, *port)
-                .map_err(|error| format!("Landlock rule for port {port}: {error}"))?;
-        }
+    for (port, access) in by_port(ports) {
+        landlock::add_port(ruleset.as_fd(), access, port)
+            .map_err(|error| format!("Landlock rule for port {port}: {error}"))?;
     }
     Ok(Some(ruleset))
+}
+
+/// A rule for each port, with all that is allowed of it.
+fn by_port(ports: &TcpPorts) -> BTreeMap<u16, u64> {
+    let mut rules = BTreeMap::new();
+    for (ports, access) in [(&ports.bind, BIND_TCP), (&ports.connect, CONNECT_TCP)] {
+        for port in ports.iter().flatten().flat_map(|range| range.first..=range.last) {
+            *rules.entry(port).or_default() |= access;
+        }
+    }
+    rules
 }
 
 /// How many rules were added: one, or none for what is not there any more.

@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::tree::TreeError;
-use crate::path::AbsPath;
+use crate::path::{AbsPath, PathError};
 use crate::policy::{Access, AccessSet, Origin};
 
 /// Why a policy cannot be placed in a tree. Each names the rule.
@@ -19,6 +19,14 @@ pub enum PlaceError {
         origin: Origin,
         /// What the tree says.
         error: TreeError,
+    },
+    /// A path that cannot be one.
+    #[error("{origin}: {error}: {}", cut(&origin.text))]
+    Path {
+        /// The rule.
+        origin: Origin,
+        /// What is wrong with it.
+        error: PathError,
     },
     /// `required = true`, and the path does not exist.
     #[error("{origin}: {}: {path} does not exist, and the rule says required = true", origin.text)]
@@ -42,6 +50,13 @@ pub enum PlaceError {
         /// The limit.
         most: usize,
     },
+}
+
+/// The beginning of a text.
+fn cut(text: &str) -> String {
+    const LONG: usize = 64;
+    let short: String = text.chars().take(LONG).collect();
+    if short.len() < text.len() { short + "…" } else { short }
 }
 
 /// Something that holds and that the policy's author may not expect.

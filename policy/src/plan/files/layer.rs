@@ -218,8 +218,14 @@ impl Placing<'_> {
         origin: &Origin,
         grant: Option<Presence>,
     ) -> Vec<PatternId> {
+        let prefix = match AbsPath::new(pattern.literal_prefix()) {
+            Ok(prefix) => prefix,
+            Err(error) => {
+                self.errors.push(PlaceError::Path { origin: origin.clone(), error });
+                return Vec::new();
+            }
+        };
         let Some(paths) = pattern.paths(MOST_ALTERNATIVES) else {
-            let Ok(prefix) = AbsPath::new(pattern.literal_prefix()) else { return Vec::new() };
             let prefix = self.path(&prefix, origin, grant);
             return prefix
                 .map(|prefix| self.set.insert_at(prefix.as_bytes(), pattern.tail()))
