@@ -356,6 +356,16 @@ fn rules_that_need_a_supervisor_keep_a_container_from_being_made() {
 }
 
 #[test]
+fn a_mask_that_cannot_be_made_is_an_error_or_for_the_operator_to_live_with() {
+    let mut t = test!();
+    t.profile("default.toml", "[files]\nmask = [\"/\"]\n");
+    t.run(["/bin/true"]).fails_with("default.toml:2: / cannot be masked");
+    t.configure("enforcement = \"best-effort\"\n");
+    let started = t.run(["/bin/true"]).ok();
+    assert!(started.stderr.contains("is not wholly enforced"), "{}", started.stderr);
+}
+
+#[test]
 fn the_operator_bounds_what_the_kernel_is_given() {
     let mut t = test!();
     let paths: Vec<String> = (0..40).map(|n| format!("\"/srv/{n}\"")).collect();
