@@ -86,7 +86,14 @@ pub fn process(directory: &StateDir, what: &What) -> anyhow::Result<(Spec, Proce
     };
     spec::validate_process(&process)?;
     let confinement = directory.load_policy()?;
-    let (process, _) = spec::tighten_process(&process, &confinement.policy);
+    let (process, changes) = spec::tighten_process(&process, &confinement.policy);
+    for change in &changes {
+        match what {
+            // an engine asks for what its container's configuration has
+            What::File(_) => tracing::debug!("{change}"),
+            What::Options(_) => tracing::warn!("{change}"),
+        }
+    }
     Ok((spec, process))
 }
 

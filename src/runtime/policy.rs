@@ -51,6 +51,12 @@ pub fn apply(
         }
     }
     confinement.settle(&tightened.unenforced)?;
+    // those that are patterns are expanded in the container
+    let plain = tightened.patterns.iter().filter(|rule| rule.pattern.literal().is_some());
+    let unmaskable: Vec<String> = plain
+        .map(|rule| format!("{}: {} cannot be masked", rule.origin, rule.pattern.text()))
+        .collect();
+    confinement.settle(&unmaskable)?;
     let compiled = compile(confinement, &target)?;
     let mut restrictions = seccomp::restrictions(&confinement.policy);
     restrictions.extend(tightened.restrictions);
