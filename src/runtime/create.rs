@@ -25,8 +25,9 @@ use super::plan::{self, Listener, Plan};
 use super::process::Identity;
 use super::rootfs::Rootfs;
 use super::seal::{self, Strength};
+use super::staging::{self, Staging};
 use super::state::{OCI_VERSION, Record, START_SOCKET, SUPERVISOR_SOCKET, StateDir};
-use super::{Context, agent, policy, prepare, process, unprivileged};
+use super::{Context, agent, policy, prepare, process, unprivileged, user_namespace};
 use crate::profiles::choose::{Confinement, choose};
 use crate::supervisor::{self, Spawned};
 use crate::sys;
@@ -213,9 +214,11 @@ fn create_in(
 
     unprivileged::enter(&location, &spec)?;
     let mut rewritten = rewrite(&spec, &bundle.path, &location, &plan, &domain)?;
+    unprivileged::hide_cgroups(&mut rewritten.spec, &location);
     close_cgroups(&mut rewritten.spec);
     cgroup::complete(&mut rewritten.spec);
     prepare::add(&mut rewritten.spec, &rootfs, &copy_up, &propagation)?;
+    let staging = stage(&mut rewritten.spec, &rootfs, &directory)?;
     if options.keyring == Keyring::New {
         launcher::join_session_keyring(&options.id);
     }
@@ -247,6 +250,7 @@ fn create_in(
         kind: ContainerType::InitContainer,
         spec: rewritten.spec,
         rootfs: rootfs.path,
+        staging,
         notify_socket: directory.file(NOTIFY_FILE),
         container: Some(Container { state, root: directory.path().to_owned() }),
         cgroup: location.config(),
@@ -287,6 +291,17 @@ fn keep_domain(directory: &StateDir, domain: &Domain) -> anyhow::Result<()> {
 fn annotations(spec: &Spec, confinement: &Confinement) -> BTreeMap<String, String> {
     let written = spec.annotations().clone().unwrap_or_default();
     written.into_iter().chain(confinement.annotations()).collect()
+}
+
+fn stage(
+    spec: &mut Spec,
+    rootfs: &Rootfs,
+    directory: &StateDir,
+) -> anyhow::Result<Option<Staging>> {
+    match user_namespace::ids(spec)? {
+        Some(ids) => staging::collect(spec, &ids, rootfs, directory.path()),
+        None => Ok(None),
+    }
 }
 
 fn check_terminal(bundle: &Bundle, terminal: &Terminal) -> anyhow::Result<()> {

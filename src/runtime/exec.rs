@@ -162,6 +162,7 @@ pub fn exec(
         kind,
         spec: rewritten.spec,
         rootfs: record.rootfs,
+        staging: None,
         notify_socket: notify_socket.clone(),
         container: None,
         cgroup,

@@ -22,6 +22,7 @@ use rustix::fs::{FileType, fchown, fstat};
 use rustix::process::{DumpableBehavior, Resource, getrlimit};
 
 use super::executor::Executor;
+use super::staging::Staging;
 use super::user_namespace;
 use crate::logging;
 
@@ -33,6 +34,8 @@ pub struct Start {
     pub spec: Spec,
     /// The root filesystem on the host.
     pub rootfs: PathBuf,
+    /// What is mounted where the container's user namespace does not reach.
+    pub staging: Option<Staging>,
     /// The state directory's socket that lets the process go on.
     pub notify_socket: PathBuf,
     /// The container, for hooks; none for an added process.
@@ -82,8 +85,8 @@ pub fn start(start: Start, executor: Executor) -> anyhow::Result<(i32, bool)> {
         set_oom_score(score)?;
     }
     let mut spec = start.spec;
-    // by its descriptor, as an existing one: there is nothing left to configure
-    let _user_namespace = user_namespace::make(&mut spec)?;
+    // by descriptors, as existing ones: there is nothing left to configure
+    let _made = user_namespace::make(&mut spec, start.staging.as_ref())?;
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
         .context("prctl(PR_SET_DUMPABLE, 0)")?;
     let causes = logging::collect_causes()?;

@@ -26,6 +26,7 @@ pub mod prepare;
 pub mod process;
 pub mod rootfs;
 pub mod seal;
+pub mod staging;
 pub mod start;
 pub mod state;
 pub mod target;

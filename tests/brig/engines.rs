@@ -2,6 +2,8 @@
 //! Podman, and containerd's `ctr`, with brig as their runtime. Each test has an engine of its own:
 //! storage, sockets and state lie in its directory.
 
+mod user_namespaces;
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};

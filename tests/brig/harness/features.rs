@@ -44,7 +44,7 @@ impl Feature {
         match self {
             Feature::Runc => &["beside_runc"],
             Feature::Criu => &["checkpoint"],
-            Feature::Podman | Feature::Containerd => &["engines", "rootless", "supervisor"],
+            Feature::Podman | Feature::Containerd => &["engines", "user_namespaces"],
         }
     }
 }
