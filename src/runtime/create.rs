@@ -12,12 +12,12 @@ use brig_policy::spec::{self, Cgroups, Filter, Loaded, Rewritten, Site};
 use chrono::Utc;
 use libcontainer::container::{Container, ContainerStatus, State};
 use libcontainer::notify_socket::NOTIFY_FILE;
-use libcontainer::oci_spec::runtime::Spec;
+use libcontainer::oci_spec::runtime::{LinuxResources, Spec};
 use libcontainer::process::args::ContainerType;
 use rustix::fs::{FileType, Mode, OFlags, fstat, open};
 use rustix::pipe::{PipeFlags, pipe_with};
 
-use super::cgroup::{self, Availability, Location};
+use super::cgroup::{self, Availability, Location, Membership};
 use super::domain::{self, Domain};
 use super::executor::{Executor, ListenerEnd, Prepared, Role, open_host_proc};
 use super::launcher::{self, Start};
@@ -225,13 +225,13 @@ fn create_in(
     launcher::drop_groups()?;
     launcher::give_pipes(&rewritten.spec, &rewritten.launch);
 
+    let cgroup = Membership::make(&location, None, limits(&rewritten.spec))?;
     let state = container_state(&record);
     let (commit_read, commit_write) = pipe_with(PipeFlags::CLOEXEC).context("pipe")?;
     let (listener, supervisor) = listener_end(&plan, &directory, &record)?;
-    let (gate, gate_write) = launcher::gate()?;
+    let host_proc = open_host_proc().context("open /proc")?;
     let prepared = Prepared {
         runtime: launcher::own_pidfd()?,
-        gate,
         launch: rewritten.launch,
         plan,
         role: Role::First {
@@ -241,19 +241,19 @@ fn create_in(
         },
         domain: domain.clone(),
         listener,
-        host_proc: open_host_proc().context("open /proc")?,
+        host_proc: host_proc.try_clone().context("dup")?,
         preserve_fds: options.preserve_fds,
         state: state.clone(),
     };
     let start = Start {
-        gate: gate_write,
+        host_proc,
         kind: ContainerType::InitContainer,
         spec: rewritten.spec,
         rootfs: rootfs.path,
         staging,
         notify_socket: directory.file(NOTIFY_FILE),
         container: Some(Container { state, root: directory.path().to_owned() }),
-        cgroup: location.config(),
+        cgroup,
         console: match terminal {
             Terminal::Socket(socket) => Some(socket),
             Terminal::None => None,
@@ -291,6 +291,10 @@ fn keep_domain(directory: &StateDir, domain: &Domain) -> anyhow::Result<()> {
 fn annotations(spec: &Spec, confinement: &Confinement) -> BTreeMap<String, String> {
     let written = spec.annotations().clone().unwrap_or_default();
     written.into_iter().chain(confinement.annotations()).collect()
+}
+
+fn limits(spec: &Spec) -> Option<&LinuxResources> {
+    spec.linux().as_ref().and_then(|linux| linux.resources().as_ref())
 }
 
 fn stage(

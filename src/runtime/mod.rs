@@ -8,6 +8,7 @@
 
 pub mod agent;
 pub mod cgroup;
+pub mod chain;
 pub mod compiled;
 pub mod console;
 pub mod create;
@@ -17,6 +18,7 @@ pub mod executable;
 pub mod executor;
 pub mod foreground;
 pub mod handover;
+pub mod hierarchies;
 pub mod home;
 pub mod launcher;
 pub mod namespaces;
