@@ -107,7 +107,10 @@ impl Membership {
             return Ok(Membership::Library(config, limits.cloned().map(Box::new)));
         }
         let directories = hierarchies::make(&config.cgroup_path)?;
-        limits.map_or(Ok(()), |limits| apply(location, limits))?;
+        if let Some(limits) = limits {
+            directories.restrict_devices(limits.devices().as_deref().unwrap_or_default())?;
+            apply_rest(location, limits)?;
+        }
         Ok(Membership::Hierarchies(directories))
     }
 
@@ -342,6 +345,14 @@ pub fn apply(location: &Location, resources: &LinuxResources) -> anyhow::Result<
         .manager()?
         .apply(&limits_of(&resources))
         .map_err(|error| anyhow!("limits of cgroup {}: {error}", location.path.display()))
+}
+
+/// The limits of other things than devices.
+fn apply_rest(location: &Location, limits: &LinuxResources) -> anyhow::Result<()> {
+    let mut rest = limits.clone();
+    rest.set_devices(None);
+    // libcgroups looks at the mount table a dozen times
+    if rest == LinuxResources::default() { Ok(()) } else { apply(location, &rest) }
 }
 
 fn limits_of(resources: &LinuxResources) -> ControllerOpt<'_> {

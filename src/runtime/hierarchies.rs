@@ -7,14 +7,16 @@
 //! `cgroup_procs_write_start` of the kernel.
 //!
 //! Guarantees: a container has the same directories as by libcgroups, one in each mounted hierarchy
-//! that has a controller of the specification's. What it does not do: limits, which stay
-//! libcgroups', and cgroup v2.
+//! that has a controller of the specification's. Directories on the way to it that brig has made are
+//! removed with the last container below them. What it does not do: limits other than of devices,
+//! which stay libcgroups', and cgroup v2.
 
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context as _, bail};
+use libcontainer::oci_spec::runtime::LinuxDeviceCgroup;
 
 /// The controllers that libcgroups knows.
 const CONTROLLERS: [&str; 12] = [
@@ -79,7 +81,11 @@ fn unescape(text: &str) -> String {
 
 /// A container's directories, one in each hierarchy.
 #[derive(Debug)]
-pub struct Directories(Vec<PathBuf>);
+pub struct Directories {
+    all: Vec<PathBuf>,
+    /// The one that has the rules of devices.
+    devices: Option<PathBuf>,
+}
 
 impl Hierarchy {
     /// Whether it has a controller.
@@ -95,17 +101,29 @@ impl Hierarchy {
     }
 
     /// Makes a cgroup's directory, with those above it that are missing.
+    // RACE: a container that is deleted removes the directories above its own that brig has made,
+    // if they are empty: then they are made again
     fn make(&self, cgroup: &Path) -> anyhow::Result<PathBuf> {
-        let mut at = self.point.clone();
-        for part in cgroup.components() {
-            match part {
-                Component::Normal(name) => at.push(name),
-                Component::RootDir | Component::CurDir => continue,
-                Component::ParentDir | Component::Prefix(_) => {
-                    bail!("linux.cgroupsPath: {} has \"..\"", cgroup.display())
-                }
+        if cgroup.components().any(|part| part == Component::ParentDir) {
+            bail!("linux.cgroupsPath: {} has \"..\"", cgroup.display());
+        }
+        let directory = self.directory(cgroup);
+        for _ in 0..ATTEMPTS {
+            match self.make_all(&directory) {
+                Err(error) if is_missing(&error) => {}
+                other => return other.map(|()| directory),
             }
+        }
+        bail!("mkdir {}: the directories above it come and go", directory.display())
+    }
+
+    fn make_all(&self, directory: &Path) -> anyhow::Result<()> {
+        let below = directory.strip_prefix(&self.point).unwrap_or(directory);
+        let mut at = self.point.clone();
+        for part in below.components() {
+            at.push(part);
             match fs::create_dir(&at) {
+                Ok(()) if at != directory => mark(&at),
                 Err(error) if error.kind() != ErrorKind::AlreadyExists => {
                     return Err(error).with_context(|| format!("mkdir {}", at.display()));
                 }
@@ -115,8 +133,47 @@ impl Hierarchy {
                 inherit_cpuset(&at)?;
             }
         }
-        Ok(at)
+        Ok(())
     }
+
+    /// Removes a cgroup's directory, and those above it that brig has made and that are empty.
+    /// False where something is in the way.
+    fn remove(&self, cgroup: &Path) -> bool {
+        let mut at = self.directory(cgroup);
+        match fs::remove_dir(&at) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return false,
+            _ => {}
+        }
+        while at.pop() && at != self.point && is_marked(&at) {
+            // another container has it: it will be the one that removes it
+            if fs::remove_dir(&at).is_err() {
+                break;
+            }
+        }
+        true
+    }
+}
+
+/// How often directories are made again.
+const ATTEMPTS: u32 = 20;
+
+/// What says of a directory that brig made it on the way to a container's.
+const MARK: &str = "trusted.brig";
+
+fn mark(directory: &Path) {
+    let flags = rustix::fs::XattrFlags::empty();
+    if let Err(error) = rustix::fs::setxattr(directory, MARK, b"1", flags) {
+        // then it stays when it is empty
+        tracing::debug!("mark {}: {error}", directory.display());
+    }
+}
+
+fn is_marked(directory: &Path) -> bool {
+    rustix::fs::getxattr(directory, MARK, &mut [0_u8; 8][..]).is_ok()
+}
+
+fn is_missing(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<std::io::Error>().is_some_and(|one| one.kind() == ErrorKind::NotFound)
 }
 
 /// A new cpuset is empty, and nothing can enter it so.
@@ -141,24 +198,68 @@ fn inherit_cpuset(directory: &Path) -> anyhow::Result<()> {
 ///
 /// The kernel's, with the path.
 pub fn make(cgroup: &Path) -> anyhow::Result<Directories> {
-    let directories = mounted()?.iter().map(|one| one.make(cgroup)).collect::<Result<_, _>>()?;
-    Ok(Directories(directories))
+    let mut directories = Directories { all: Vec::new(), devices: None };
+    for hierarchy in mounted()? {
+        let directory = hierarchy.make(cgroup)?;
+        if hierarchy.controllers.contains(&"devices") {
+            directories.devices = Some(directory.clone());
+        }
+        directories.all.push(directory);
+    }
+    Ok(directories)
 }
 
 impl Directories {
+    /// Applies the rules of `linux.resources.devices`.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's, with the rule; there is no controller for them.
+    pub fn restrict_devices(&self, rules: &[LinuxDeviceCgroup]) -> anyhow::Result<()> {
+        let Some(directory) = &self.devices else {
+            bail!("linux.resources.devices: this host has no hierarchy of cgroups for them");
+        };
+        let write = |file: &str, rule: &str| {
+            let file = directory.join(file);
+            fs::write(&file, rule).with_context(|| format!("write {rule:?} to {}", file.display()))
+        };
+        for rule in rules {
+            let file = if rule.allow() { "devices.allow" } else { "devices.deny" };
+            write(file, &rule.to_string())?;
+        }
+        DEVICES.iter().try_for_each(|rule| write("devices.allow", rule))
+    }
+
     /// Moves the calling process, which has one thread.
     ///
     /// # Errors
     ///
     /// The kernel's, with the path.
     pub fn enter(&self) -> anyhow::Result<()> {
-        for directory in &self.0 {
+        for directory in &self.all {
             let tasks = directory.join("tasks");
             fs::write(&tasks, "0").with_context(|| format!("enter {}", tasks.display()))?;
         }
         Ok(())
     }
 }
+
+/// What may be used in every container: the devices that the specification has in each, terminals,
+/// tun, and making nodes. As in runc and libcgroups, it comes after the specification's rules.
+const DEVICES: [&str; 12] = [
+    "c 1:3 rwm",
+    "c 1:5 rwm",
+    "c 1:7 rwm",
+    "c 5:0 rwm",
+    "c 1:9 rwm",
+    "c 1:8 rwm",
+    "c *:* m",
+    "b *:* m",
+    "c 5:1 rwm",
+    "c 136:* rwm",
+    "c 5:2 rwm",
+    "c 10:200 rwm",
+];
 
 /// Removes a cgroup that has no processes; false where something is in the way.
 ///
@@ -168,10 +269,7 @@ impl Directories {
 pub fn remove(cgroup: &Path) -> anyhow::Result<bool> {
     let mut is_gone = true;
     for hierarchy in mounted()? {
-        match fs::remove_dir(hierarchy.directory(cgroup)) {
-            Err(error) if error.kind() != ErrorKind::NotFound => is_gone = false,
-            _ => {}
-        }
+        is_gone &= hierarchy.remove(cgroup);
     }
     Ok(is_gone)
 }
