@@ -27,7 +27,9 @@ use super::rootfs::Rootfs;
 use super::seal::{self, Strength};
 use super::staging::{self, Staging};
 use super::state::{OCI_VERSION, Record, START_SOCKET, SUPERVISOR_SOCKET, StateDir};
-use super::{Context, agent, policy, prepare, process, unprivileged, user_namespace};
+use super::{
+    Context, agent, huge_pages, policy, prepare, process, unprivileged, user_namespace,
+};
 use crate::profiles::choose::{Confinement, choose};
 use crate::supervisor::{self, Spawned};
 use crate::sys;
@@ -355,6 +357,7 @@ fn rewrite(
     plan: &Plan,
     domain: &Domain,
 ) -> anyhow::Result<Rewritten> {
+    limits(spec).map_or(Ok(()), huge_pages::check)?;
     let site = site(spec, bundle, location, plan, domain)?;
     let rewritten = spec::rewrite(spec, &site)?;
     if !rewritten.unavailable.is_empty() {

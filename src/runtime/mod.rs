@@ -20,6 +20,7 @@ pub mod foreground;
 pub mod handover;
 pub mod hierarchies;
 pub mod home;
+pub mod huge_pages;
 pub mod launcher;
 pub mod namespaces;
 pub mod plan;
