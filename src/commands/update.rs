@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 
 use crate::cli::Update;
 use crate::runtime::state::{StateDir, Status};
-use crate::runtime::{Context, cgroup};
+use crate::runtime::{Context, cgroup, huge_pages};
 
 /// The most that a file of limits may have, in bytes.
 const MAX_FILE: u64 = 1 << 20;
@@ -38,6 +38,7 @@ pub fn run(context: &Context, args: &Update) -> anyhow::Result<ExitCode> {
     if resources == LinuxResources::default() {
         bail!("nothing to change: give --resources or a limit");
     }
+    huge_pages::check(&resources)?;
     let confinement = directory.load_policy()?;
     let resources = brig_policy::spec::tighten_update(&resources, &confinement.policy)
         .map_err(|above| above_the_policy(&confinement.profile, &above))?;

@@ -16,9 +16,10 @@ use libcgroups::common::{
     AnyCgroupManager, CgroupConfig, CgroupManager, CgroupSetup, ControllerOpt, FreezerState,
     create_cgroup_manager, get_cgroup_setup,
 };
-use libcgroups::v1::ControllerType;
 use libcontainer::oci_spec::runtime::{LinuxResources, Mount, Spec};
 use serde::{Deserialize, Serialize};
+
+use super::hierarchies::{self, Directories};
 
 /// Who makes cgroups.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,6 +73,66 @@ impl Location {
         }
         create_cgroup_manager(self.config())
             .map_err(|error| anyhow!("cgroup {}: {error}", self.path.display()))
+    }
+}
+
+/// A container's cgroup, for a process that is to enter it.
+pub enum Membership {
+    /// The caller's: nothing is to be done.
+    Callers,
+    /// Made by brig, in the hierarchies of version 1.
+    Hierarchies(Directories),
+    /// Made by libcgroups, or by systemd for it, by the process that enters.
+    Library(CgroupConfig, Option<Box<LinuxResources>>),
+}
+
+impl Membership {
+    /// Makes the cgroup where brig does, with these limits.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's.
+    pub fn make(
+        location: &Location,
+        below: Option<&Path>,
+        limits: Option<&LinuxResources>,
+    ) -> anyhow::Result<Self> {
+        let setup = get_cgroup_setup().map_err(|error| anyhow!("cgroups of this host: {error}"))?;
+        let mut config = location.config();
+        config.cgroup_path.extend(below);
+        if location.availability == Availability::Callers {
+            return Ok(Membership::Callers);
+        }
+        if matches!(setup, CgroupSetup::Unified) {
+            return Ok(Membership::Library(config, limits.cloned().map(Box::new)));
+        }
+        let directories = hierarchies::make(&config.cgroup_path)?;
+        if let Some(limits) = limits {
+            directories.restrict_devices(limits.devices().as_deref().unwrap_or_default())?;
+            apply_rest(location, limits)?;
+        }
+        Ok(Membership::Hierarchies(directories))
+    }
+
+    /// Moves the calling process, which has one thread, into it.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's.
+    pub fn enter(&self) -> anyhow::Result<()> {
+        let (config, limits) = match self {
+            Membership::Callers => return Ok(()),
+            Membership::Hierarchies(directories) => return directories.enter(),
+            Membership::Library(config, limits) => (config, limits),
+        };
+        let fail = |error: &dyn std::fmt::Display| {
+            anyhow!("cgroup {}: {error}", config.cgroup_path.display())
+        };
+        let manager = create_cgroup_manager(config.clone()).map_err(|error| fail(&error))?;
+        let own = nix::unistd::Pid::from_raw(rustix::process::getpid().as_raw_pid());
+        manager.add_task(own).map_err(|error| fail(&error))?;
+        let Some(resources) = limits else { return Ok(()) };
+        manager.apply(&limits_of(resources)).map_err(|error| fail(&error))
     }
 }
 
@@ -130,11 +191,9 @@ fn availability(setup: &CgroupSetup, path: &Path, manager: ManagerKind) -> Avail
     }
     let roots = match setup {
         CgroupSetup::Unified => vec![PathBuf::from("/sys/fs/cgroup")],
-        CgroupSetup::Legacy | CgroupSetup::Hybrid => {
-            libcgroups::v1::util::list_supported_mount_points()
-                .map(|points| points.into_values().collect())
-                .unwrap_or_default()
-        }
+        CgroupSetup::Legacy | CgroupSetup::Hybrid => hierarchies::mounted()
+            .map(|all| all.into_iter().map(|one| one.point).collect())
+            .unwrap_or_default(),
     };
     let possible = !roots.is_empty() && roots.iter().all(|root| can_make(root, path));
     if possible || (privileged && !in_user_namespace()) {
@@ -242,11 +301,9 @@ pub fn limits(location: &Location) -> Limits {
             Limits { processes: has("pids"), memory: has("memory") }
         }
         Ok(CgroupSetup::Legacy | CgroupSetup::Hybrid) => {
-            let mounted = libcgroups::v1::util::list_supported_mount_points().unwrap_or_default();
-            Limits {
-                processes: mounted.contains_key(&ControllerType::Pids),
-                memory: mounted.contains_key(&ControllerType::Memory),
-            }
+            let mounted = hierarchies::mounted().unwrap_or_default();
+            let has = |name: &str| mounted.iter().any(|one| one.has(name));
+            Limits { processes: has("pids"), memory: has("memory") }
         }
         Err(_) => Limits::default(),
     }
@@ -284,16 +341,22 @@ pub fn apply(location: &Location, resources: &LinuxResources) -> anyhow::Result<
     if matches!(get_cgroup_setup(), Ok(CgroupSetup::Unified)) && Path::new("/proc/swaps").exists() {
         deny_swap(&mut resources);
     }
-    let option = ControllerOpt {
-        resources: &resources,
-        freezer_state: None,
-        oom_score_adj: None,
-        disable_oom_killer: false,
-    };
     location
         .manager()?
-        .apply(&option)
+        .apply(&limits_of(&resources))
         .map_err(|error| anyhow!("limits of cgroup {}: {error}", location.path.display()))
+}
+
+/// The limits of other things than devices.
+fn apply_rest(location: &Location, limits: &LinuxResources) -> anyhow::Result<()> {
+    let mut rest = limits.clone();
+    rest.set_devices(None);
+    // libcgroups looks at the mount table a dozen times
+    if rest == LinuxResources::default() { Ok(()) } else { apply(location, &rest) }
+}
+
+fn limits_of(resources: &LinuxResources) -> ControllerOpt<'_> {
+    ControllerOpt { resources, freezer_state: None, oom_score_adj: None, disable_oom_killer: false }
 }
 
 /// A container's resource usage.
@@ -350,7 +413,7 @@ pub fn read_only_paths(spec: &Spec) -> Vec<String> {
         .filter(is_read_only)
         .map(|mount| mount.destination().as_path())
         .collect();
-    let hierarchies = if destinations.is_empty() { Vec::new() } else { hierarchies() };
+    let hierarchies = if destinations.is_empty() { Vec::new() } else { hierarchy_names() };
     let below = |destination: &Path| {
         let top = destination.to_path_buf();
         std::iter::once(top)
@@ -362,7 +425,7 @@ pub fn read_only_paths(spec: &Spec) -> Vec<String> {
 }
 
 /// The names under which this host has its hierarchies mounted.
-fn hierarchies() -> Vec<String> {
+fn hierarchy_names() -> Vec<String> {
     let text = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     let name = |line: &str| {
         let (mount, filesystem) = line.split_once(" - ")?;
@@ -383,6 +446,10 @@ fn hierarchies() -> Vec<String> {
 /// A directory that cannot be removed.
 pub fn remove(location: &Location) -> anyhow::Result<()> {
     if location.availability == Availability::Callers {
+        return Ok(());
+    }
+    let setup = get_cgroup_setup().map_err(|error| anyhow!("cgroups of this host: {error}"))?;
+    if !matches!(setup, CgroupSetup::Unified) && hierarchies::remove(&location.path)? {
         return Ok(());
     }
     let manager = location.manager()?;

@@ -12,12 +12,12 @@ use brig_policy::spec::{self, Cgroups, Filter, Loaded, Rewritten, Site};
 use chrono::Utc;
 use libcontainer::container::{Container, ContainerStatus, State};
 use libcontainer::notify_socket::NOTIFY_FILE;
-use libcontainer::oci_spec::runtime::Spec;
+use libcontainer::oci_spec::runtime::{LinuxResources, Spec};
 use libcontainer::process::args::ContainerType;
 use rustix::fs::{FileType, Mode, OFlags, fstat, open};
 use rustix::pipe::{PipeFlags, pipe_with};
 
-use super::cgroup::{self, Availability, Location};
+use super::cgroup::{self, Availability, Location, Membership};
 use super::domain::{self, Domain};
 use super::executor::{Executor, ListenerEnd, Prepared, Role, open_host_proc};
 use super::launcher::{self, Start};
@@ -25,8 +25,11 @@ use super::plan::{self, Listener, Plan};
 use super::process::Identity;
 use super::rootfs::Rootfs;
 use super::seal::{self, Strength};
+use super::staging::{self, Staging};
 use super::state::{OCI_VERSION, Record, START_SOCKET, SUPERVISOR_SOCKET, StateDir};
-use super::{Context, agent, policy, prepare, process, unprivileged};
+use super::{
+    Context, agent, huge_pages, policy, prepare, process, unprivileged, user_namespace,
+};
 use crate::profiles::choose::{Confinement, choose};
 use crate::supervisor::{self, Spawned};
 use crate::sys;
@@ -213,22 +216,24 @@ fn create_in(
 
     unprivileged::enter(&location, &spec)?;
     let mut rewritten = rewrite(&spec, &bundle.path, &location, &plan, &domain)?;
+    unprivileged::hide_cgroups(&mut rewritten.spec, &location);
     close_cgroups(&mut rewritten.spec);
     cgroup::complete(&mut rewritten.spec);
     prepare::add(&mut rewritten.spec, &rootfs, &copy_up, &propagation)?;
+    let staging = stage(&mut rewritten.spec, &rootfs, &directory)?;
     if options.keyring == Keyring::New {
         launcher::join_session_keyring(&options.id);
     }
     launcher::drop_groups()?;
     launcher::give_pipes(&rewritten.spec, &rewritten.launch);
 
+    let cgroup = Membership::make(&location, None, limits(&rewritten.spec))?;
     let state = container_state(&record);
     let (commit_read, commit_write) = pipe_with(PipeFlags::CLOEXEC).context("pipe")?;
     let (listener, supervisor) = listener_end(&plan, &directory, &record)?;
-    let (gate, gate_write) = launcher::gate()?;
+    let host_proc = open_host_proc().context("open /proc")?;
     let prepared = Prepared {
         runtime: launcher::own_pidfd()?,
-        gate,
         launch: rewritten.launch,
         plan,
         role: Role::First {
@@ -238,18 +243,19 @@ fn create_in(
         },
         domain: domain.clone(),
         listener,
-        host_proc: open_host_proc().context("open /proc")?,
+        host_proc: host_proc.try_clone().context("dup")?,
         preserve_fds: options.preserve_fds,
         state: state.clone(),
     };
     let start = Start {
-        gate: gate_write,
+        host_proc,
         kind: ContainerType::InitContainer,
         spec: rewritten.spec,
         rootfs: rootfs.path,
+        staging,
         notify_socket: directory.file(NOTIFY_FILE),
         container: Some(Container { state, root: directory.path().to_owned() }),
-        cgroup: location.config(),
+        cgroup,
         console: match terminal {
             Terminal::Socket(socket) => Some(socket),
             Terminal::None => None,
@@ -287,6 +293,21 @@ fn keep_domain(directory: &StateDir, domain: &Domain) -> anyhow::Result<()> {
 fn annotations(spec: &Spec, confinement: &Confinement) -> BTreeMap<String, String> {
     let written = spec.annotations().clone().unwrap_or_default();
     written.into_iter().chain(confinement.annotations()).collect()
+}
+
+fn limits(spec: &Spec) -> Option<&LinuxResources> {
+    spec.linux().as_ref().and_then(|linux| linux.resources().as_ref())
+}
+
+fn stage(
+    spec: &mut Spec,
+    rootfs: &Rootfs,
+    directory: &StateDir,
+) -> anyhow::Result<Option<Staging>> {
+    match user_namespace::ids(spec)? {
+        Some(ids) => staging::collect(spec, &ids, rootfs, directory.path()),
+        None => Ok(None),
+    }
 }
 
 fn check_terminal(bundle: &Bundle, terminal: &Terminal) -> anyhow::Result<()> {
@@ -336,6 +357,7 @@ fn rewrite(
     plan: &Plan,
     domain: &Domain,
 ) -> anyhow::Result<Rewritten> {
+    limits(spec).map_or(Ok(()), huge_pages::check)?;
     let site = site(spec, bundle, location, plan, domain)?;
     let rewritten = spec::rewrite(spec, &site)?;
     if !rewritten.unavailable.is_empty() {

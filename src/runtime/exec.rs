@@ -6,15 +6,14 @@
 //! program, no_new_privs, limits and groups, all of the container's namespaces.
 
 use std::io::Read;
-use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, anyhow, bail};
 use brig_policy::spec::{self, CapabilitySets};
 use libcontainer::oci_spec::runtime::{Capability, LinuxBuilder, Process, Spec, User, UserBuilder};
 use libcontainer::process::args::ContainerType;
-use rustix::pipe::{PipeFlags, pipe_with};
 
+use super::cgroup::Membership;
 use super::create::{Terminal, container_state, site};
 use super::domain::Domain;
 use super::executor::{Executor, ListenerEnd, Prepared, Role, open_host_proc};
@@ -130,7 +129,6 @@ pub fn exec(
     launcher::give_pipes(&rewritten.spec, &rewritten.launch);
 
     let (ours, theirs) = sys::socket::pair().context("socketpair")?;
-    let (_errors, exec_notify) = pipe_with(PipeFlags::CLOEXEC).context("pipe")?;
     let listener = match &plan.listener {
         Listener::None => ListenerEnd::None,
         Listener::Agent { path, metadata } => ListenerEnd::Agent(
@@ -142,33 +140,29 @@ pub fn exec(
                 .context("the container's supervisor does not answer: nothing can be added")?,
         ),
     };
-    let mut cgroup = record.cgroup.config();
-    if let Some(below) = &options.cgroup {
-        cgroup.cgroup_path.push(sub_cgroup(below)?);
-    }
+    let below = options.cgroup.as_deref().map(sub_cgroup).transpose()?;
+    let cgroup = Membership::make(&record.cgroup, below.as_deref(), None)?;
     let notify_socket = directory.file(&format!("exec-{}.sock", std::process::id()));
-    let (gate, gate_write) = launcher::gate()?;
+    let host_proc = open_host_proc().context("open /proc")?;
     let prepared = Prepared {
         runtime: launcher::own_pidfd()?,
-        gate,
         launch: rewritten.launch,
         plan,
         role: Role::Added { report: theirs },
         domain,
         listener,
-        host_proc: open_host_proc().context("open /proc")?,
+        host_proc: host_proc.try_clone().context("dup")?,
         preserve_fds: options.preserve_fds,
         state: container_state(&record),
     };
-    let kind = ContainerType::TenantContainer {
-        exec_notify_fd: exec_notify.as_raw_fd(),
-        landlord_init_pid: None,
-    };
+    // the descriptor is for libcontainer's own helper, which there is none of
+    let kind = ContainerType::TenantContainer { exec_notify_fd: -1, landlord_init_pid: None };
     let start = Start {
-        gate: gate_write,
+        host_proc,
         kind,
         spec: rewritten.spec,
         rootfs: record.rootfs,
+        staging: None,
         notify_socket: notify_socket.clone(),
         container: None,
         cgroup,

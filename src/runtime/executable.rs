@@ -24,6 +24,10 @@ pub fn find(name: &str, env: &[String]) -> Result<PathBuf, String> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 Err(format!("exec: {name:?}: stat {name}: {}", describe(&error)))
             }
+            // what execve(2) says of one is what Podman looks for
+            Err(error) if error.kind() == io::ErrorKind::IsADirectory => {
+                Err(format!("exec: {name:?}: is a directory: permission denied"))
+            }
             Err(error) => Err(format!("exec: {name:?}: {}", describe(&error))),
         };
     }

@@ -55,8 +55,6 @@ pub struct Prepared {
     pub host_proc: OwnedFd,
     /// A pidfd of the brig that creates or executes.
     pub runtime: OwnedFd,
-    /// Has something to read once that brig knows of this process: [`super::launcher::gate`].
-    pub gate: OwnedFd,
     /// How many descriptors from 3 on the workload inherits.
     pub preserve_fds: i32,
     /// For the `startContainer` hooks.
@@ -144,14 +142,7 @@ impl LibcontainerExecutor for Executor {
 
 impl Executor {
     fn check(&self) -> Result<(), String> {
-        let Prepared { launch, host_proc, runtime, gate, .. } = &*self.prepared;
-        // the container library takes this process's messages for its helper's, where they come
-        // before the helper's own
-        match await_byte(gate, runtime) {
-            Ok(true) => {}
-            Ok(false) => return Err("brig ended".to_owned()),
-            Err(error) => return Err(format!("wait for brig: {error}")),
-        }
+        let Prepared { launch, host_proc, runtime, .. } = &*self.prepared;
         let host_pid = host_pid(host_proc).map_err(|error| format!("own pid: {error}"))?;
         verify_inside()?;
         let path = executable::find(&launch.args[0], &launch.env)?;
@@ -370,7 +361,11 @@ fn give(terminal: BorrowedFd<'_>, owner: rustix::fs::Uid) -> io::Result<()> {
 }
 
 /// The pid that the host sees.
-fn host_pid(host_proc: &OwnedFd) -> io::Result<i32> {
+///
+/// # Errors
+///
+/// /proc cannot be read.
+pub fn host_pid(host_proc: &OwnedFd) -> io::Result<i32> {
     let link = rustix::fs::readlinkat(host_proc, "self", Vec::new())?;
     let text = link.to_str().map_err(|_| io::ErrorKind::InvalidData)?;
     text.parse().map_err(|_| io::ErrorKind::InvalidData.into())

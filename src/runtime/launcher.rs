@@ -16,12 +16,13 @@ use libcontainer::container::Container;
 use libcontainer::notify_socket::NotifyListener;
 use libcontainer::oci_spec::runtime::{LinuxNamespaceType, Process, Spec};
 use libcontainer::process::args::{ContainerArgs, ContainerType};
-use libcontainer::process::container_main_process::container_main_process;
 use libcontainer::syscall::syscall::SyscallType;
 use rustix::fs::{FileType, fchown, fstat};
 use rustix::process::{DumpableBehavior, Resource, getrlimit};
 
+use super::cgroup::Membership;
 use super::executor::Executor;
+use super::staging::Staging;
 use super::user_namespace;
 use crate::logging;
 
@@ -33,30 +34,22 @@ pub struct Start {
     pub spec: Spec,
     /// The root filesystem on the host.
     pub rootfs: PathBuf,
+    /// What is mounted where the container's user namespace does not reach.
+    pub staging: Option<Staging>,
     /// The state directory's socket that lets the process go on.
     pub notify_socket: PathBuf,
     /// The container, for hooks; none for an added process.
     pub container: Option<Container>,
-    /// Where the cgroup is.
-    pub cgroup: CgroupConfig,
+    /// The cgroup.
+    pub cgroup: Membership,
     /// Where the terminal goes.
     pub console: Option<OwnedFd>,
     /// How many descriptors from 3 on the workload inherits.
     pub preserve_fds: i32,
     /// MS_MOVE and chroot in the place of pivot_root.
     pub no_pivot: bool,
-    /// The writing end of [`gate`].
-    pub gate: OwnedFd,
-}
-
-/// A pipe that the executor waits at until the library has noted the new process. What the library
-/// takes for a pid file, which it writes at that moment, is the pipe.
-///
-/// # Errors
-///
-/// The kernel's.
-pub fn gate() -> anyhow::Result<(OwnedFd, OwnedFd)> {
-    rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).context("pipe")
+    /// The host's /proc, opened before any namespace was joined.
+    pub host_proc: OwnedFd,
 }
 
 /// A pidfd of this process, for the one that is made.
@@ -82,8 +75,8 @@ pub fn start(start: Start, executor: Executor) -> anyhow::Result<(i32, bool)> {
         set_oom_score(score)?;
     }
     let mut spec = start.spec;
-    // by its descriptor, as an existing one: there is nothing left to configure
-    let _user_namespace = user_namespace::make(&mut spec)?;
+    // by descriptors, as existing ones: there is nothing left to configure
+    let _made = user_namespace::make(&mut spec, start.staging.as_ref())?;
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
         .context("prctl(PR_SET_DUMPABLE, 0)")?;
     let causes = logging::collect_causes()?;
@@ -98,7 +91,12 @@ pub fn start(start: Start, executor: Executor) -> anyhow::Result<(i32, bool)> {
         preserve_fds: start.preserve_fds,
         container: start.container,
         user_ns_config: None,
-        cgroup_config: start.cgroup,
+        // entered before the library is called
+        cgroup_config: CgroupConfig {
+            cgroup_path: PathBuf::new(),
+            systemd_cgroup: false,
+            container_name: String::new(),
+        },
         detached: true,
         executor: Box::new(executor),
         no_pivot: start.no_pivot,
@@ -106,12 +104,12 @@ pub fn start(start: Start, executor: Executor) -> anyhow::Result<(i32, bool)> {
         stdout: None,
         stderr: None,
         as_sibling: false,
-        pid_file: Some(PathBuf::from(format!("/proc/self/fd/{}", start.gate.as_raw_fd()))),
+        pid_file: None,
     };
-    match container_main_process(&args) {
-        Ok((pid, resctrl)) => Ok((pid.as_raw(), resctrl)),
+    match super::chain::run(args, &start.cgroup, &start.host_proc) {
+        Ok(made) => Ok(made),
         Err(error) => {
-            let mut text = readable(&chain(&error));
+            let mut text = readable(&format!("{error:#}"));
             if let Some(cause) = causes.first()
                 && !text.contains(&cause)
                 && !cause.contains(&text)

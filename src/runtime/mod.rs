@@ -8,6 +8,7 @@
 
 pub mod agent;
 pub mod cgroup;
+pub mod chain;
 pub mod compiled;
 pub mod console;
 pub mod create;
@@ -17,7 +18,9 @@ pub mod executable;
 pub mod executor;
 pub mod foreground;
 pub mod handover;
+pub mod hierarchies;
 pub mod home;
+pub mod huge_pages;
 pub mod launcher;
 pub mod namespaces;
 pub mod plan;
@@ -26,6 +29,7 @@ pub mod prepare;
 pub mod process;
 pub mod rootfs;
 pub mod seal;
+pub mod staging;
 pub mod start;
 pub mod state;
 pub mod target;

@@ -10,6 +10,7 @@
 //!
 //! Guarantees: nothing outside brig's own mount namespace changes; ids beyond the caller's own are
 //! had by newuidmap(1) and newgidmap(1) alone, whose refusal is an error.
+//! A mount of the cgroups is an empty, read-only directory.
 //! What it does not: hooks of `createRuntime` and before see these namespaces, not the caller's;
 //! and no limit of `linux.resources` is applied.
 
@@ -47,6 +48,22 @@ pub fn enter(location: &Location, spec: &Spec) -> anyhow::Result<()> {
         own_user_namespace(spec)?;
     }
     cover_cgroups(location)
+}
+
+/// A mount of the cgroups shows none: the container has none, and the caller's are not its affair.
+pub fn hide_cgroups(spec: &mut Spec, location: &Location) {
+    if location.availability == Availability::Own {
+        return;
+    }
+    let mut mounts = spec.mounts().clone().unwrap_or_default();
+    for mount in &mut mounts {
+        if matches!(mount.typ().as_deref(), Some("cgroup" | "cgroup2")) {
+            let options = ["ro", "nosuid", "nodev", "noexec", "mode=755"];
+            mount.set_typ(Some("tmpfs".to_owned())).set_source(Some("tmpfs".into()));
+            mount.set_options(Some(options.map(str::to_owned).to_vec()));
+        }
+    }
+    spec.set_mounts(Some(mounts));
 }
 
 /// Before a process is added to a container in the user namespace `user`; `None` where that is

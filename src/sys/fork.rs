@@ -32,6 +32,35 @@ pub fn fork() -> io::Result<Fork> {
     }
 }
 
+/// `clone3({CLONE_PARENT})`: the child's parent is the caller's.
+///
+/// As [`fork`], but the C library does not learn of it: what it has noted of the calling thread (its
+/// id) is the caller's. Nothing that brig or libcontainer does afterwards asks for that.
+///
+/// # Errors
+///
+/// The kernel's, and `EDEADLK` where the process has more threads.
+pub fn fork_sibling() -> io::Result<Fork> {
+    if std::fs::read_dir("/proc/self/task").is_ok_and(|tasks| tasks.count() != 1) {
+        return Err(io::Error::from_raw_os_error(libc::EDEADLK));
+    }
+    // SAFETY: all-zero is a valid value of a struct of integers.
+    let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
+    args.flags = libc::CLONE_PARENT.cast_unsigned().into();
+    // SAFETY: without CLONE_VM the child has its own copy of the address space, this stack
+    // included; the process has one thread (checked), so that the copy of every lock is in a state
+    // that this thread knows. The struct is borrowed for the call, with its size.
+    let pid = unsafe {
+        libc::syscall(libc::SYS_clone3, std::ptr::from_ref(&args), size_of::<libc::clone_args>())
+    };
+    match super::check(pid)? {
+        0 => Ok(Fork::Child),
+        pid => {
+            Ok(Fork::Parent(libc::pid_t::try_from(pid).map_err(|_| io::ErrorKind::InvalidData)?))
+        }
+    }
+}
+
 /// `_exit(status)`: ends the process at once, without destructors or exit handlers.
 pub fn exit_now(status: i32) -> ! {
     // SAFETY: takes an integer and does not return.

@@ -181,3 +181,44 @@ pub fn deny_everything() -> io::Result<()> {
     };
     restrict_self(create_ruleset(handled, abi)?.as_fd())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    /// Of a thread, in its domain, whether a file can be read, a directory listed, a socket bound.
+    fn tries() -> [Option<std::io::ErrorKind>; 4] {
+        let error = |result: io::Result<()>| result.err().map(|error| error.kind());
+        [
+            error(File::open("/proc/self/status").map(drop)),
+            error(std::fs::read_dir("/").map(drop)),
+            error(File::create("/dev/null").map(drop)),
+            error(TcpListener::bind("127.0.0.1:0").map(drop)),
+        ]
+    }
+
+    #[test]
+    fn in_the_domain_nothing_is_opened_and_no_port_is_had() {
+        if abi().is_err() {
+            println!("SKIP: this kernel has no Landlock");
+            return;
+        }
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        assert_eq!(tries(), [None; 4]);
+        // a domain is a thread's
+        let confined = std::thread::spawn(move || {
+            rustix::thread::set_no_new_privs(true).unwrap();
+            deny_everything().unwrap();
+            (tries(), TcpStream::connect(address).err().map(|error| error.kind()))
+        });
+        let (tried, connected) = confined.join().unwrap();
+        let denied = Some(std::io::ErrorKind::PermissionDenied);
+        assert_eq!(tried[..3], [denied; 3]);
+        let expected = if abi().unwrap() >= 4 { denied } else { None };
+        assert_eq!((tried[3], connected), (expected, expected));
+    }
+}

@@ -2,6 +2,8 @@
 //! Podman, and containerd's `ctr`, with brig as their runtime. Each test has an engine of its own:
 //! storage, sockets and state lie in its directory.
 
+mod user_namespaces;
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -193,6 +195,7 @@ fn a_podman_container_goes_through_its_life() {
     podman.call(&["exec", "d", "sh", "-c", "exit 7"]).exits(7);
     podman.call(&["exec", "d", "nonexistent"]).exits(127);
     podman.call(&["exec", "d", "/etc/passwd"]).exits(126);
+    podman.call(&["exec", "d", "/etc"]).exits(126);
     podman.call(&["exec", "--user", "1000", "--workdir", "/tmp", "d", "pwd"]).prints("/tmp");
     podman.call(&["pause", "d"]).ok();
     assert_eq!(state("{{.State.Status}}").trim(), "paused");
@@ -213,6 +216,23 @@ fn a_podman_container_goes_through_its_life() {
     assert_ne!(cgroups(), 0);
     podman.call(&["rm", "--force", "--time", "0", "e"]).ok();
     assert_eq!(cgroups(), 0);
+    podman.assert_clean();
+}
+
+#[test]
+fn podman_puts_an_init_before_the_program() {
+    if !podman_is_here("podman_puts_an_init_before_the_program") {
+        return;
+    }
+    let t = test!();
+    let podman = Podman::new(&t);
+    // in catatonit's place: it is given the program after `--`
+    let init = t.path("init");
+    fs::write(&init, "#!/bin/sh\nshift; \"$@\"; echo init $$ got $?; exit 5\n").unwrap();
+    fs::set_permissions(&init, fs::Permissions::from_mode(0o755)).unwrap();
+    let options = ["--rm", "--init", "--init-path", init.to_str().unwrap()];
+    let outcome = podman.run(&options, &["sh", "-c", "echo program $PPID; exit 3"]);
+    assert_eq!(outcome.exits(5).stdout, "program 1\ninit 1 got 3\n");
     podman.assert_clean();
 }
 

@@ -2,8 +2,11 @@
 //! create, start, state, kill, delete, run, pause, resume; exit statuses and signals.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 
-use crate::harness::{process, until};
+use serde_json::json;
+
+use crate::harness::{Feature, Test, process, require, until};
 use crate::test;
 
 #[test]
@@ -254,4 +257,48 @@ fn what_does_not_exist_is_said_not_to_exist() {
     }
     t.call(["exec", &id, "true"]).fails_with("does not exist");
     t.call(["update", "--pids-limit", "7", &id]).fails_with("does not exist");
+}
+
+/// A hierarchy's directory for a path.
+fn cgroup_directory(path: &str) -> PathBuf {
+    ["memory", "pids", ""]
+        .iter()
+        .map(|one| Path::new("/sys/fs/cgroup").join(one))
+        .find(|one| one.exists())
+        .unwrap()
+        .join(path)
+}
+
+#[test]
+fn directories_above_a_containers_cgroup_go_with_the_last_container_that_needs_them() {
+    let name = "directories_above_a_containers_cgroup_go_with_the_last_container_that_needs_them";
+    if !require(Feature::Hierarchies, module_path!(), name) {
+        return;
+    }
+    let mut t = test!();
+    let parent = format!("{}-parent", t.tag());
+    t.bundle.args(["/bin/sleep", "1000"]);
+    let start = |t: &Test, name: &str| {
+        let id = t.id(name);
+        t.brig().args(["run", "--detach", "--bundle"]).arg(&t.bundle.dir).arg(&id).run().ok();
+        id
+    };
+    let mut ids = Vec::new();
+    for name in ["a", "b"] {
+        t.bundle.config["linux"]["cgroupsPath"] = json!(format!("/{parent}/inner/{name}"));
+        t.bundle.write();
+        ids.push(start(&t, name));
+    }
+    t.delete(&ids[0]);
+    assert!(cgroup_directory(&format!("{parent}/inner/b")).exists());
+    t.delete(&ids[1]);
+    assert!(!cgroup_directory(&parent).exists());
+    // what somebody else has made stays
+    let theirs = cgroup_directory(&parent);
+    fs::create_dir(&theirs).unwrap();
+    let id = start(&t, "b");
+    t.delete(&id);
+    assert!(theirs.exists() && !theirs.join("inner").exists());
+    fs::remove_dir(&theirs).unwrap();
+    t.assert_clean();
 }

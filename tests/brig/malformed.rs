@@ -36,6 +36,7 @@ fn cases() -> Vec<(&'static str, Value, &'static str)> {
         ("/process/rlimits", json!([{ "type": "RLIMIT_NOPE", "soft": 1, "hard": 1 }]), "process.rlimits[0].type"),
         ("/process/rlimits", json!([{ "type": "RLIMIT_CORE", "soft": 0, "hard": 0 }, { "type": "RLIMIT_CORE", "soft": 0, "hard": 0 }]), "process.rlimits[1].type: RLIMIT_CORE is given twice"),
         ("/process/rlimits", json!([{ "type": "RLIMIT_CORE", "soft": -1, "hard": 0 }]), "process.rlimits[0].soft"),
+        ("/linux/resources/hugepageLimits", json!([{ "pageSize": "3MB", "limit": 0 }]), "linux.resources.hugepageLimits[0].pageSize: \"3MB\""),
         ("/process/capabilities", json!({ "bounding": ["CAP_NOPE"] }), "process.capabilities.bounding"),
         ("/process/capabilities", json!({ "effective": ["CAP_KILL"] }), "process.capabilities.effective"),
         ("/process/oomScoreAdj", json!(1001), "process.oomScoreAdj: 1001 is not between"),

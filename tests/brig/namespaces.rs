@@ -3,11 +3,12 @@
 
 use std::fs;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Console, process};
+use crate::harness::{Console, Test, process};
 use crate::seccomp::denying;
 use crate::test;
 
@@ -173,4 +174,128 @@ fn a_mapping_that_the_kernel_refuses_fails_create_and_leaves_nothing() {
     t.bundle.config["linux"]["gidMappings"][1]["containerID"] = json!(500);
     t.run(["/bin/true"]).fails_with("linux.gidMappings");
     t.assert_clean();
+}
+
+/// The bundle, with a root filesystem of the namespace's root, below a directory of the host's root alone.
+fn closed_storage(t: &mut Test) -> PathBuf {
+    add_user_namespace(&mut t.bundle.config);
+    let closed = t.path("closed");
+    fs::create_dir(&closed).unwrap();
+    fs::set_permissions(&closed, fs::Permissions::from_mode(0o700)).unwrap();
+    let bundle = closed.join("bundle");
+    fs::rename(&t.bundle.dir, &bundle).unwrap();
+    t.bundle.dir = bundle;
+    for directory in ["", "etc", "run"] {
+        chown(t.bundle.file(directory), Some(100_000), Some(100_000)).unwrap();
+    }
+    closed
+}
+
+#[test]
+fn what_only_the_hosts_root_reaches_is_mounted_into_a_user_namespace() {
+    let mut t = test!();
+    let closed = closed_storage(&mut t);
+    let volume = closed.join("deep/volume");
+    fs::create_dir_all(&volume).unwrap();
+    fs::write(volume.join("file"), "text").unwrap();
+    t.bundle.mount(json!({ "destination": "/dir", "type": "bind", "source": volume, "options": ["rbind", "ro"] }));
+    t.bundle.mount(json!({ "destination": "/etc/file", "type": "bind", "source": volume.join("file"), "options": ["bind"] }));
+    // relative to the bundle, and above the other sources
+    t.bundle.mount(
+        json!({ "destination": "/above", "type": "bind", "source": "../deep", "options": ["rbind"] }),
+    );
+    let seen = closed_hook(&mut t);
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    t.bundle.script("cat /dir/file /etc/file /above/volume/file; touch /dir/x; sleep 1000");
+    t.bundle.config["process"]["terminal"] = json!(false);
+    let id = t.start();
+    assert_eq!(t.state(&id)["bundle"], json!(t.bundle.dir));
+    assert_eq!(fs::read_to_string("/proc/self/mountinfo").unwrap(), mounts);
+    let read = t.exec(&id, ["/bin/cat", "/dir/file", "/etc/file", "/above/volume/file"]);
+    read.prints("texttexttext");
+    t.exec(&id, ["/bin/touch", "/dir/x"]).fails_with("Read-only file system");
+    let inside = t.exec(&id, ["/bin/cat", "/proc/self/mountinfo"]).ok().stdout;
+    assert!(!inside.contains("brig-source"), "{inside}");
+    let rootfs = t.bundle.rootfs().display().to_string();
+    assert_eq!(fs::read_to_string(seen).unwrap().trim(), rootfs);
+    t.delete(&id);
+    t.assert_clean();
+}
+
+/// A hook on the container's side notes under which path it sees the root filesystem mounted.
+fn closed_hook(t: &mut Test) -> PathBuf {
+    let seen = t.bundle.file("/run/hook");
+    let rootfs = t.bundle.rootfs();
+    let script = format!("cd {0} && pwd -P > {0}/run/hook", rootfs.display());
+    t.bundle.config["hooks"] =
+        json!({ "createContainer": [{ "path": "/bin/sh", "args": ["sh", "-c", script] }] });
+    seen
+}
+
+/// A host's mount that is read-only and nosuid, with another one that covers a file of it.
+fn guarded_volume(t: &Test, closed: &Path) -> PathBuf {
+    let volume = closed.join("volume");
+    fs::create_dir(&volume).unwrap();
+    let script = "mount -t tmpfs tmpfs $0 && mkdir $0/sub && echo secret > $0/sub/secret && \
+                  mount -t tmpfs tmpfs $0/sub && mount -o remount,bind,ro,nosuid,nodev $0";
+    t.program("/bin/sh").args(["-c", script]).arg(&volume).run().ok();
+    volume
+}
+
+#[test]
+fn a_user_namespaces_root_cannot_change_what_the_hosts_mounts_forbid() {
+    let mut t = test!();
+    let closed = closed_storage(&mut t);
+    let volume = guarded_volume(&t, &closed);
+    t.bundle.mount(
+        json!({ "destination": "/v", "type": "bind", "source": volume, "options": ["rbind"] }),
+    );
+    t.bundle.capabilities(&["CAP_SYS_ADMIN", "CAP_DAC_OVERRIDE"]);
+    t.bundle.config["linux"]["seccomp"] = denying("swapon");
+    let id = t.start_sleeping();
+    let line = t.exec(&id, ["/bin/grep", " /v ", "/proc/mounts"]).ok().stdout;
+    assert!(line.contains("ro,nosuid,nodev"), "{line}");
+    for options in ["remount,bind,rw,nosuid,nodev", "remount,bind,ro,suid,nodev"] {
+        t.exec(&id, ["/bin/mount", "-o", options, "/v"]).fails_with("ermission denied");
+    }
+    t.exec(&id, ["/bin/umount", "/v/sub"]).fails_with("Invalid argument");
+    t.exec(&id, ["/bin/cat", "/v/sub/secret"]).fails_with("No such file");
+    t.delete(&id);
+    let undo = "umount $0/sub $0";
+    t.program("/bin/sh").args(["-c", undo]).arg(&volume).run().ok();
+    t.assert_clean();
+}
+
+#[test]
+fn a_joined_user_namespace_reaches_what_only_the_hosts_root_does() {
+    let mut t = test!();
+    let closed = closed_storage(&mut t);
+    let first = t.start_sleeping();
+    let mut other = t.another_bundle("other");
+    let path = format!("/proc/{}/ns/user", t.pid(&first));
+    let namespaces = other.config["linux"]["namespaces"].as_array_mut().unwrap();
+    namespaces.push(json!({ "type": "user", "path": path }));
+    other.config["root"]["path"] = json!(t.bundle.rootfs());
+    other.args(["/bin/cat", "/proc/self/uid_map"]);
+    other.write();
+    assert!(t.bundle.rootfs().starts_with(closed));
+    let run = t.brig().args(["run", "--bundle"]).arg(&other.dir).last_arg(t.id("joined")).run();
+    assert!(run.ok().stdout.contains("100000"));
+}
+
+#[test]
+fn a_create_that_fails_before_or_after_its_mounts_are_staged_leaves_nothing() {
+    let mut t = test!();
+    let closed = closed_storage(&mut t);
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    t.bundle.mount(
+        json!({ "destination": "/dir", "type": "bind", "source": closed, "options": ["rbind"] }),
+    );
+    t.run(["/nonexistent"]).fails_with("no such file or directory");
+    t.assert_clean();
+    let index = t.bundle.config["mounts"].as_array().unwrap().len() - 1;
+    t.bundle.config["mounts"][index]["source"] = json!(closed.join("missing"));
+    t.run(["/bin/true"]).fails_with(&format!("mounts[{index}].source: "));
+    t.assert_clean();
+    assert_eq!(fs::read_to_string("/proc/self/mountinfo").unwrap(), mounts);
 }

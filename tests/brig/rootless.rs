@@ -13,10 +13,10 @@ use crate::supervisor::{check_seat, supervisor};
 use crate::test;
 
 /// A user that nobody else is.
-const USER: u32 = 12345;
+pub const USER: u32 = 12345;
 
 /// Where the user's brig keeps its state.
-fn home(t: &Test) -> PathBuf {
+pub fn home(t: &Test) -> PathBuf {
     let home = t.path("home");
     if !home.exists() {
         fs::create_dir(&home).unwrap();
@@ -185,7 +185,7 @@ fn an_unprivileged_user_has_a_terminal() {
 }
 
 /// The user has an entry in passwd(5) and subordinate ids, for one shell alone.
-fn with_subordinate_ids(t: &Test, script: &str) -> Runner {
+pub fn with_subordinate_ids(t: &Test, script: &str) -> Runner {
     let file = |name: &str, text: &str| {
         let path = t.path(name);
         fs::write(&path, text).unwrap();

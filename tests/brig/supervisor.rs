@@ -28,7 +28,7 @@ fn mediating(t: &Test, command: &str, call: &str) -> Runner {
 }
 
 /// Creates and starts a container whose calls of this name are mediated.
-fn start_mediating(t: &Test, call: &str) -> (String, i32) {
+pub fn start_mediating(t: &Test, call: &str) -> (String, i32) {
     mediating(t, "create", call).run().ok();
     let id = t.id("c");
     t.call(["start", &id]).ok();

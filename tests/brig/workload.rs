@@ -573,12 +573,3 @@ fn the_pid_file_is_never_seen_half_written() {
     assert!(text.parse::<i32>().is_ok_and(|pid| pid > 1), "{text:?}");
     running.wait().ok();
 }
-
-#[test]
-fn a_session_keyring_of_its_own_is_given() {
-    let mut t = test!().plain();
-    // /proc/keys shows what the caller possesses; a key of the caller's must not be among it
-    t.bundle.config["linux"]["maskedPaths"] = json!([]);
-    let outcome = t.script("cat /proc/keys 2>/dev/null; true").ok();
-    assert!(!outcome.stdout.contains("bt-secret"), "{outcome:?}");
-}

@@ -15,10 +15,12 @@ pub enum Feature {
     Podman,
     /// containerd and ctr.
     Containerd,
+    /// Hierarchies of cgroup v1.
+    Hierarchies,
 }
 
 impl Feature {
-    /// All of them.
+    /// What the set-up installs.
     const ALL: [Feature; 4] = [Feature::Runc, Feature::Criu, Feature::Podman, Feature::Containerd];
 
     /// Why it cannot be used here, if so.
@@ -36,6 +38,9 @@ impl Feature {
             Feature::Containerd => {
                 (!all(&["containerd", "ctr"])).then_some("containerd is not installed")
             }
+            Feature::Hierarchies => Path::new("/sys/fs/cgroup/cgroup.controllers")
+                .exists()
+                .then_some("this host has cgroup v2 alone"),
         }
     }
 
@@ -44,7 +49,8 @@ impl Feature {
         match self {
             Feature::Runc => &["beside_runc"],
             Feature::Criu => &["checkpoint"],
-            Feature::Podman | Feature::Containerd => &["engines", "rootless", "supervisor"],
+            Feature::Hierarchies => &["lifecycle"],
+            Feature::Podman | Feature::Containerd => &["engines", "user_namespaces"],
         }
     }
 }
