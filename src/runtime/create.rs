@@ -27,9 +27,7 @@ use super::rootfs::Rootfs;
 use super::seal::{self, Strength};
 use super::staging::{self, Staging};
 use super::state::{OCI_VERSION, Record, START_SOCKET, SUPERVISOR_SOCKET, StateDir};
-use super::{
-    Context, agent, huge_pages, policy, prepare, process, unprivileged, user_namespace,
-};
+use super::{Context, agent, huge_pages, policy, prepare, process, unprivileged, user_namespace};
 use crate::profiles::choose::{Confinement, choose};
 use crate::supervisor::{self, Spawned};
 use crate::sys;

@@ -2,7 +2,7 @@
 //! `[files]` and TCP ports, live: what the agreement of policy and kernel does not cover.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 
 use crate::harness::{Outcome, Runner, Test, process, victims};
@@ -238,6 +238,46 @@ fn a_terminals_owner_is_changed_although_its_mount_is_read_only() {
     let script = "stat -L -c %u /proc/self/fd/0";
     let exec = ["exec", "--tty", "--user", "1000:1000", &id, "/bin/sh", "-c", script];
     t.brig().args(exec).run().ok().prints("1000");
+}
+
+#[test]
+fn what_is_read_only_stays_that_whatever_the_workload_may_do() {
+    let mut t = test!();
+    fs::copy(victims::remount(), t.bundle.file("/remount")).unwrap();
+    t.bundle.capabilities(&["CAP_SYS_ADMIN"]);
+    t.bundle.config["linux"]["seccomp"] = serde_json::json!({ "defaultAction": "SCMP_ACT_ALLOW" });
+    t.bundle.args(["/remount", "/etc/passwd"]);
+    let attempts = |out: &Outcome| out.stdout.lines().map(str::to_owned).collect::<Vec<_>>();
+    // what the attack can do where only the specification says read-only
+    t.bundle.config["root"]["readonly"] = true.into();
+    let none = t.brig().args(["--profile", "none", "run", "--bundle"]).arg(&t.bundle.dir);
+    t.bundle.write();
+    let free = none.arg(t.id("c")).run().ok();
+    assert_eq!(attempts(&free)[1], "mount_setattr: changed", "{free:?}");
+    t.bundle.config["root"]["readonly"] = false.into();
+    let held = run(&t, "[files]\nwrite = [\"/tmp\"]\n").ok();
+    for line in attempts(&held) {
+        assert!(!line.ends_with("changed"), "{held:?}");
+    }
+}
+
+#[test]
+fn a_new_file_by_the_number_of_a_granted_one_is_not_granted() {
+    let mut t = test!();
+    fs::create_dir(t.bundle.file("/srv")).unwrap();
+    fs::write(t.bundle.file("/srv/data"), "granted").unwrap();
+    let id = start(&mut t, "[files]\nread = [\"/bin\", \"/srv/data\"]\n");
+    let number = |t: &Test| fs::metadata(t.bundle.file("/srv/data")).unwrap().ino();
+    let before = number(&t);
+    // filesystems give the number of a file that is gone to the next one
+    for _ in 0..1000 {
+        fs::remove_file(t.bundle.file("/srv/data")).unwrap();
+        fs::write(t.bundle.file("/srv/data"), "another").unwrap();
+        if number(&t) == before {
+            break;
+        }
+    }
+    t.exec(&id, ["/bin/cat", "/srv/data"]).fails_with("Permission denied");
 }
 
 #[test]

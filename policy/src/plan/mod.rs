@@ -38,7 +38,7 @@ use placement::Facts;
 
 use crate::decide::{Basis, Decision};
 use crate::policy::{AccessSet, Origin, Policy};
-use crate::seccomp::Restriction;
+use crate::seccomp::{Answer, Match, Restriction, Selects, Syscall};
 use crate::target::Target;
 
 /// What enforces a policy.
@@ -81,6 +81,8 @@ pub fn compile(
     mediate_files(&settled, &mut calls);
     mediate_audited(policy, &mut calls);
     let network = network::compile(policy, by_landlock(target), &mut calls);
+    let mut restrictions = network.restrictions;
+    restrictions.extend(keep_mounts(&settled));
     let mediated = calls.into_calls();
     let facts = Facts { ports: &network.ports, mediated: &mediated };
     let rules = placement::place(policy, &facts);
@@ -89,7 +91,7 @@ pub fn compile(
         missing: missing::find(policy, &settled, &network.ports, target),
         ports: network.ports,
         regions: settled.placed.regions.clone(),
-        restrictions: network.restrictions,
+        restrictions,
         mediated,
         rules,
         notes: settled.placed.notes.clone(),
@@ -114,6 +116,22 @@ fn mediate_files(settled: &Settled, calls: &mut Calls) {
         let why = format!("what lies beneath {path} may be changed in part only");
         calls.add_metadata(&why, rules);
     }
+}
+
+/// A Landlock domain forbids to mount, to move and to remount, but the kernel asks nobody about
+/// mount_setattr(2), which could make writable again what the plan has made read-only.
+fn keep_mounts(settled: &Settled) -> Vec<Restriction> {
+    const EPERM: u16 = 1;
+    if settled.mounts.remounts.is_empty() {
+        return Vec::new();
+    }
+    let calls = ["mount_setattr", "open_tree_attr"].into_iter().filter_map(Syscall::from_name);
+    let matches = calls.map(|syscall| Match { syscall, conditions: Vec::new() }).collect();
+    vec![Restriction {
+        selects: Selects::These(matches),
+        answer: Answer::Errno(EPERM),
+        label: "[files]: what is mounted read-only stays that".to_owned(),
+    }]
 }
 
 /// Nothing denies in audit mode: who is to log it must see it.

@@ -22,6 +22,9 @@ const HEAD: u64 = 64 * 1024;
 /// The most that a loader may have, in bytes; musl's, which is its C library, has 800 KiB.
 const MAX_LOADER: u64 = 32 << 20;
 
+/// The most loaders that are covered: an image has one for each architecture and C library.
+const MOST_LOADERS: usize = 64;
+
 /// What programs need to be run by.
 #[derive(Debug, Default)]
 pub struct Loaders {
@@ -46,6 +49,12 @@ pub fn cover(tree: &mut RealTree<'_>, settled: &Settled) -> Result<Loaders, Stri
     let mut all = loaders.needed.clone();
     let known = files::candidates(tree).map_err(|error| format!("loaders: {error}"))?;
     all.extend(known.into_iter().filter(|path| settled.may_execute(path)));
+    if all.len() > MOST_LOADERS {
+        return Err(format!(
+            "the image has {} dynamic loaders: more than {MOST_LOADERS}",
+            all.len()
+        ));
+    }
     for path in &all {
         cover_one(tree, path).map_err(|error| format!("loader {path}: {error}"))?;
     }

@@ -24,7 +24,7 @@ use brig_policy::path::AbsPath;
 use brig_policy::plan::files::{self, Bound, Settled};
 use brig_policy::plan::{Rights, TcpPorts};
 use brig_policy::policy::Policy;
-use rustix::fs::{MemfdFlags, Mode, OFlags, fstat, memfd_create, open};
+use rustix::fs::{AtFlags, MemfdFlags, Mode, OFlags, StatxFlags, memfd_create, open, statx};
 use serde::{Deserialize, Serialize};
 
 use crate::sys::landlock::{self, Handled};
@@ -72,8 +72,30 @@ pub struct Applied {
 pub struct Rule {
     path: AbsPath,
     rights: Rights,
-    device: u64,
+    file: FileIdentity,
+}
+
+/// Which file it is, whatever its name: a new file can have the number of one that is gone, but not
+/// its time of birth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct FileIdentity {
+    device: (u32, u32),
     inode: u64,
+    /// Seconds and nanoseconds; `None` where the filesystem does not tell.
+    born: Option<(i64, u32)>,
+}
+
+impl FileIdentity {
+    fn of(fd: &OwnedFd) -> rustix::io::Result<Self> {
+        let wanted = StatxFlags::INO | StatxFlags::BTIME;
+        let it = statx(fd, "", AtFlags::EMPTY_PATH, wanted)?;
+        let told = it.stx_mask & StatxFlags::BTIME.bits() != 0;
+        Ok(FileIdentity {
+            device: (it.stx_dev_major, it.stx_dev_minor),
+            inode: it.stx_ino,
+            born: told.then_some((it.stx_btime.tv_sec, it.stx_btime.tv_nsec)),
+        })
+    }
 }
 
 /// A ruleset, and what it is about.
@@ -143,9 +165,9 @@ fn rules(settled: &Settled, tree: &RealTree<'_>, handled: Rights) -> Result<Vec<
 }
 
 fn rule(tree: &RealTree<'_>, path: AbsPath, rights: Rights) -> Result<Rule, String> {
-    let stat = tree.open(&path, OFlags::PATH).and_then(|fd| fstat(&fd));
-    let stat = stat.map_err(|error| format!("Landlock rule for {path}: {error}"))?;
-    Ok(Rule { path, rights, device: stat.st_dev, inode: stat.st_ino })
+    let file = tree.open(&path, OFlags::PATH).and_then(|fd| FileIdentity::of(&fd));
+    let file = file.map_err(|error| format!("Landlock rule for {path}: {error}"))?;
+    Ok(Rule { path, rights, file })
 }
 
 /// Whether what is found must be what was recorded.
@@ -209,17 +231,17 @@ fn add(
     rule: &Rule,
     identity: Identity,
 ) -> Result<usize, String> {
-    let found =
-        tree.open(&rule.path, OFlags::PATH).and_then(|fd| fstat(&fd).map(|stat| (fd, stat)));
+    let found = tree.open(&rule.path, OFlags::PATH);
+    let found = found.and_then(|fd| FileIdentity::of(&fd).map(|file| (fd, file)));
     let failed =
         |error: &dyn std::fmt::Display| format!("Landlock rule for {}: {error}", rule.path);
-    let (fd, stat) = match found {
+    let (fd, file) = match found {
         Ok(found) => found,
         Err(_) if identity == Identity::Known => return Ok(0),
         Err(error) => return Err(failed(&error)),
     };
     // RACE: the workload may have put another file there: what is recorded is what was meant
-    if (stat.st_dev, stat.st_ino) != (rule.device, rule.inode) {
+    if file != rule.file {
         return match identity {
             Identity::Known => Ok(0),
             Identity::First => Err(failed(&"another file is there now")),

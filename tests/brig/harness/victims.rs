@@ -51,3 +51,8 @@ pub fn nest() -> PathBuf {
 pub fn sockets() -> PathBuf {
     compile("sockets.c", &[])
 }
+
+/// Tries to make a read-only mount writable.
+pub fn remount() -> PathBuf {
+    compile("remount.c", &[])
+}
