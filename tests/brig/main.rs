@@ -12,6 +12,7 @@ mod agreement;
 mod beside_runc;
 mod checkpoint;
 mod commands;
+mod doctor;
 mod engines;
 mod exec;
 mod executable;
