@@ -17,7 +17,9 @@ mod namespaces;
 mod overlay;
 mod seccomp;
 
-use brig_policy::survey::Survey;
+use brig_policy::survey::{Situation, Survey};
+
+pub use cgroup::cgroups;
 
 /// Surveys this host.
 ///
@@ -39,4 +41,10 @@ pub fn survey() -> Survey {
         systemd: std::path::Path::new("/run/systemd/system").is_dir(),
         caller,
     }
+}
+
+/// What decides where cgroups go, beside the [`cgroups`] themselves.
+#[must_use]
+pub fn situation() -> Situation {
+    Situation::of(&caller::caller(), &caller::container())
 }

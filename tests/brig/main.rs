@@ -10,6 +10,7 @@
 mod agent;
 mod agreement;
 mod beside_runc;
+mod cgroups;
 mod checkpoint;
 mod commands;
 mod doctor;
