@@ -100,6 +100,10 @@ pub enum Command {
     Features(liboci_cli::Features),
     /// Save a container with criu
     Checkpoint(Checkpoint),
+    /// Survey this host: what there is, what the lack of the rest costs, how it could be had
+    ///
+    /// Exit status: 0, containers can be run fully; 3, with something missing; 4, not at all.
+    Doctor(Doctor),
     /// Check, show, explain, test and compare profiles; read seccomp rules
     Policy(crate::commands::policy::Policy),
     /// Steps between the mounts and the change of root; for brig itself
@@ -108,6 +112,14 @@ pub enum Command {
         /// The steps, as JSON.
         steps: String,
     },
+}
+
+/// `doctor`.
+#[derive(Args, Debug)]
+pub struct Doctor {
+    /// Print one JSON object instead of a table
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `kill`.

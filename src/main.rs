@@ -7,6 +7,7 @@ mod logging;
 mod profiles;
 mod runtime;
 mod supervisor;
+mod survey;
 mod sys;
 
 use std::process::ExitCode;

@@ -20,4 +20,5 @@ pub mod policy;
 pub mod profile;
 pub mod seccomp;
 pub mod spec;
+pub mod survey;
 pub mod target;

@@ -4,123 +4,37 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use brig_policy::seccomp::Arch;
-use serde_json::json;
+use brig_policy::survey;
 
 use crate::runtime::state::OCI_VERSION;
 
-/// Prints what this runtime can do.
+/// Prints what this runtime can do on this host.
 ///
 /// # Errors
 ///
 /// Standard output is closed.
 pub fn run() -> anyhow::Result<ExitCode> {
-    let features = json!({
-        "ociVersionMin": "1.0.0",
-        "ociVersionMax": OCI_VERSION,
-        "hooks": [
-            "prestart", "createRuntime", "createContainer", "startContainer", "poststart",
-            "poststop",
-        ],
-        "mountOptions": MOUNT_OPTIONS,
-        "linux": {
-            "namespaces": ["cgroup", "ipc", "mount", "network", "pid", "user", "uts"],
-            "capabilities": brig_policy::spec::capability_names(u64::MAX),
-            "cgroup": { "v1": true, "v2": true, "systemd": true, "systemdUser": true, "rdma": false },
-            "seccomp": {
-                "enabled": true,
-                "actions": ACTIONS,
-                "operators": OPERATORS,
-                "archs": Arch::all().map(Arch::oci_name).collect::<Vec<_>>(),
-                "knownFlags": FLAGS,
-                "supportedFlags": FLAGS,
-            },
-            "apparmor": { "enabled": true },
-            "selinux": { "enabled": false },
-            "intelRdt": { "enabled": true },
-            "mountExtensions": { "idmap": { "enabled": false } },
-        },
-        "annotations": { "org.brig.version": env!("CARGO_PKG_VERSION") },
-    });
+    let survey = crate::survey::survey();
+    let features = survey::features(&survey, env!("CARGO_PKG_VERSION"), OCI_VERSION);
     writeln!(std::io::stdout(), "{}", serde_json::to_string_pretty(&features)?)?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// The actions of the OCI runtime specification; all of them are translated.
-const ACTIONS: &[&str] = &[
-    "SCMP_ACT_ALLOW",
-    "SCMP_ACT_ERRNO",
-    "SCMP_ACT_KILL",
-    "SCMP_ACT_KILL_PROCESS",
-    "SCMP_ACT_KILL_THREAD",
-    "SCMP_ACT_LOG",
-    "SCMP_ACT_NOTIFY",
-    "SCMP_ACT_TRACE",
-    "SCMP_ACT_TRAP",
-];
+#[cfg(test)]
+mod tests {
+    use brig_policy::survey::MOUNT_OPTIONS;
+    use libcontainer::syscall::linux::{MountOption, MountRecursive};
 
-/// Its operators.
-const OPERATORS: &[&str] = &[
-    "SCMP_CMP_EQ",
-    "SCMP_CMP_GE",
-    "SCMP_CMP_GT",
-    "SCMP_CMP_LE",
-    "SCMP_CMP_LT",
-    "SCMP_CMP_MASKED_EQ",
-    "SCMP_CMP_NE",
-];
-
-/// Its flags.
-const FLAGS: &[&str] = &[
-    "SECCOMP_FILTER_FLAG_LOG",
-    "SECCOMP_FILTER_FLAG_SPEC_ALLOW",
-    "SECCOMP_FILTER_FLAG_TSYNC",
-    "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV",
-];
-
-/// What mount options mean something beyond the filesystem's own.
-const MOUNT_OPTIONS: &[&str] = &[
-    "async",
-    "atime",
-    "bind",
-    "defaults",
-    "dev",
-    "diratime",
-    "dirsync",
-    "exec",
-    "mand",
-    "noatime",
-    "nodev",
-    "nodiratime",
-    "noexec",
-    "nomand",
-    "norelatime",
-    "nostrictatime",
-    "nosuid",
-    "private",
-    "ratime",
-    "rbind",
-    "rdev",
-    "relatime",
-    "remount",
-    "rexec",
-    "rnoatime",
-    "rnodev",
-    "rnoexec",
-    "rnosuid",
-    "ro",
-    "rprivate",
-    "rro",
-    "rrw",
-    "rshared",
-    "rslave",
-    "rsuid",
-    "runbindable",
-    "rw",
-    "shared",
-    "slave",
-    "strictatime",
-    "suid",
-    "sync",
-    "tmpcopyup",
-];
+    #[test]
+    fn the_mount_options_are_those_that_are_understood() {
+        // brig's own, taken out before the library sees them
+        let own = ["tmpcopyup"];
+        for option in MOUNT_OPTIONS.iter().filter(|option| !own.contains(option)) {
+            let known = option.parse::<MountOption>().is_ok();
+            assert!(known || option.parse::<MountRecursive>().is_ok(), "{option}");
+        }
+        for option in MountOption::known_options() {
+            assert!(MOUNT_OPTIONS.contains(&option.as_str()), "{option} is missing");
+        }
+    }
+}

@@ -4,6 +4,7 @@
 mod checkpoint;
 mod create;
 mod delete;
+mod doctor;
 mod events;
 mod exec;
 mod features;
@@ -63,8 +64,12 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
         prepare::run(steps)?;
         return Ok(ExitCode::SUCCESS);
     }
-    if let Command::Policy(args) = command {
-        return Ok(policy::run(args, global.set)?);
+    match command {
+        Command::Policy(args) => return Ok(policy::run(args, global.set)?),
+        // about the host, not about containers: no state directory is needed
+        Command::Doctor(args) => return Ok(doctor::run(&args)?),
+        Command::Features(_) => return Ok(features::run()?),
+        _ => {}
     }
     if matches!(command, Command::Create(_) | Command::Run(_) | Command::Exec(_)) {
         seal::ensure(Strength::ReadOnlyMount, preserved)?;
@@ -89,9 +94,11 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Events(args) => Ok(events::run(&context, &args)?),
         Command::Update(args) => Ok(update::run(&context, &args)?),
         Command::Spec(args) => Ok(spec::run(&args)?),
-        Command::Features(_) => Ok(features::run()?),
         Command::Checkpoint(args) => Ok(checkpoint::run(&context, &args)?),
-        Command::Policy(_) | Command::InternalPrepare { .. } => Ok(ExitCode::SUCCESS),
+        Command::Policy(_)
+        | Command::Doctor(_)
+        | Command::Features(_)
+        | Command::InternalPrepare { .. } => Ok(ExitCode::SUCCESS),
     }
 }
 

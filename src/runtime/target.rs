@@ -3,8 +3,10 @@
 
 use anyhow::anyhow;
 use brig_policy::seccomp::Arch;
+use brig_policy::survey::Placement;
 use brig_policy::target::{Landlock, Limits, Target};
 
+use crate::survey;
 use crate::sys::landlock;
 
 /// This host.
@@ -38,14 +40,8 @@ pub fn kernel_version() -> (u32, u32) {
     }
 }
 
-/// The controllers of the hierarchies that this host has: cgroups(7).
+/// What a container that names no cgroup can be limited in.
 fn limits() -> Limits {
-    let v2 = std::fs::read_to_string("/sys/fs/cgroup/cgroup.controllers").unwrap_or_default();
-    let v1 = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-    let of_v1 = |name: &str| {
-        let lists = v1.lines().filter_map(|line| line.split(':').nth(1));
-        lists.flat_map(|list| list.split(',')).any(|one| one == name)
-    };
-    let has = |name: &str| v2.split_whitespace().any(|one| one == name) || of_v1(name);
-    Limits { processes: has("pids"), memory: has("memory") }
+    let cgroups = survey::cgroups();
+    cgroups.limits(&Placement::decide(&cgroups, survey::situation()))
 }

@@ -7,8 +7,8 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 /// `_IO(0xb7, 0x2)` of linux/nsfs.h.
 const NS_GET_PARENT: libc::c_ulong = 0xb702;
 
-/// `unshare(kind)`, `kind` being `CLONE_NEWUSER` or `CLONE_NEWNS`: neither shares descriptors or
-/// memory anew, so that no Rust value changes its meaning.
+/// `unshare(kind)`, `kind` being `CLONE_NEWUSER`, `CLONE_NEWNS` or `CLONE_NEWNET`: none shares
+/// descriptors or memory anew, so that no Rust value changes its meaning.
 pub fn unshare(kind: libc::c_int) -> io::Result<()> {
     // SAFETY: an integer only. The kernel refuses CLONE_NEWUSER in a process with several threads.
     super::check(unsafe { libc::unshare(kind) }.into()).map(drop)

@@ -32,34 +32,6 @@ fn spec_writes_a_config_that_runs() {
     t.assert_clean();
 }
 
-#[test]
-fn features_are_those_of_the_specification() {
-    let t = test!();
-    let features: Value = serde_json::from_str(&t.call(["features"]).ok().stdout).unwrap();
-    for field in ["ociVersionMin", "ociVersionMax"] {
-        assert!(features[field].as_str().unwrap().starts_with("1."), "{features}");
-    }
-    let hooks =
-        ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"];
-    assert_eq!(features["hooks"], json!(hooks));
-    let contains = |pointer: &str, value: &str| {
-        let list = features
-            .pointer(pointer)
-            .and_then(Value::as_array)
-            .unwrap_or_else(|| panic!("{pointer}"));
-        assert!(list.iter().any(|one| one == value), "{pointer} has no {value}");
-    };
-    contains("/mountOptions", "rbind");
-    contains("/mountOptions", "tmpcopyup");
-    contains("/linux/namespaces", "user");
-    contains("/linux/capabilities", "CAP_SYS_ADMIN");
-    contains("/linux/seccomp/actions", "SCMP_ACT_NOTIFY");
-    contains("/linux/seccomp/operators", "SCMP_CMP_MASKED_EQ");
-    contains("/linux/seccomp/archs", "SCMP_ARCH_X86_64");
-    assert_eq!(features.pointer("/linux/cgroup/v1"), Some(&json!(true)));
-    assert_eq!(features.pointer("/linux/seccomp/enabled"), Some(&json!(true)));
-}
-
 /// A file of the container's cgroup in the hierarchy of a controller.
 fn cgroup(pid: i32, controller: &str, file: &str) -> String {
     let text = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();

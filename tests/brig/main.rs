@@ -10,9 +10,11 @@
 mod agent;
 mod agreement;
 mod beside_runc;
+mod cgroups;
 mod checkpoint;
 mod commands;
 mod confinement;
+mod doctor;
 mod engines;
 mod exec;
 mod executable;

@@ -130,6 +130,25 @@ fn an_unprivileged_users_container_stays_in_the_callers_cgroup() {
 }
 
 #[test]
+fn a_cgroup_that_belongs_to_the_user_is_no_obstacle() {
+    let mut t = test!();
+    rootless(&mut t);
+    let hierarchies = crate::cgroups::hierarchies();
+    let own: Vec<PathBuf> = hierarchies.iter().map(|one| one.join(t.tag())).collect();
+    for directory in &own {
+        fs::create_dir(directory).unwrap();
+        chown(directory, Some(USER), Some(USER)).unwrap();
+    }
+    t.bundle.config["linux"]["cgroupsPath"] = json!(format!("/{}/c", t.tag()));
+    t.bundle.args(["/bin/echo", "fine"]);
+    t.bundle.write();
+    let run = brig(&t).args(["run", "--bundle"]).arg(&t.bundle.dir).arg(t.id("c")).run();
+    own.iter().for_each(|directory| fs::remove_dir(directory).unwrap());
+    run.prints("fine");
+    t.assert_clean();
+}
+
+#[test]
 fn an_unprivileged_user_needs_a_user_namespace() {
     let mut t = test!();
     rootless(&mut t);

@@ -86,7 +86,7 @@ impl FilterFlags {
     ];
 
     /// The number that seccomp(2) takes.
-    pub fn bits(self) -> u32 {
+    pub const fn bits(self) -> u32 {
         self.0
     }
 

@@ -1,14 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Cgroups by way of libcgroups.
 //!
-//! A container's [`Location`] is decided once, at create, and kept in its record. Where the
-//! caller may not make cgroups at all (an unprivileged user without delegation) the container
+//! A container's [`Location`] is decided once, at create ([`locate`]), and kept in its record. Where
+//! the caller may not make cgroups at all (an unprivileged user without delegation) the container
 //! runs in the caller's own and the commands that need one say so.
+
+mod place;
+mod removal;
+
+pub use place::locate;
+pub use removal::remove;
 
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
 use brig_policy::target::Limits;
@@ -66,8 +71,8 @@ impl Location {
     fn manager(&self) -> anyhow::Result<AnyCgroupManager> {
         if self.availability == Availability::Callers {
             bail!(
-                "container {:?} has no cgroup of its own: it was created by an unprivileged user \
-                 without a delegated cgroup",
+                "container {:?} has no cgroup of its own: none could be made when it was created \
+                 (`brig doctor` says why)",
                 self.id
             );
         }
@@ -134,85 +139,6 @@ impl Membership {
         let Some(resources) = limits else { return Ok(()) };
         manager.apply(&limits_of(resources)).map_err(|error| fail(&error))
     }
-}
-
-/// Decides where a container's cgroup goes.
-///
-/// # Errors
-///
-/// A request that this host cannot meet: systemd where there is none, a malformed
-/// `slice:prefix:name`, limits where no cgroup can be made.
-pub fn locate(
-    id: &str,
-    written: Option<&Path>,
-    manager: ManagerKind,
-    wants_limits: bool,
-) -> anyhow::Result<Location> {
-    let setup = get_cgroup_setup().map_err(|error| anyhow!("cgroups of this host: {error}"))?;
-    let mut path = written.map_or_else(|| Path::new("/brig/containers").join(id), Path::to_owned);
-    if manager == ManagerKind::Systemd {
-        path = systemd_path(id, written, &setup)?;
-    }
-    let availability = availability(&setup, &path, manager);
-    if availability == Availability::Callers && wants_limits {
-        tracing::warn!(
-            "no cgroup can be made here by an unprivileged user: the limits of linux.resources \
-             are not applied"
-        );
-    }
-    Ok(Location { id: id.to_owned(), path, manager, availability })
-}
-
-/// On cgroup v2 systemd is asked for `slice:prefix:name`; on v1, which libcgroups serves by the
-/// filesystem alone, the same names make a path.
-fn systemd_path(id: &str, written: Option<&Path>, setup: &CgroupSetup) -> anyhow::Result<PathBuf> {
-    let text = written.map_or_else(
-        || format!("system.slice:brig:{id}"),
-        |path| path.to_string_lossy().into_owned(),
-    );
-    let parts: Vec<&str> = text.split(':').collect();
-    let [slice, prefix, name] = parts.as_slice() else {
-        bail!("linux.cgroupsPath: {text:?} is not slice:prefix:name, which --systemd-cgroup takes");
-    };
-    if matches!(setup, CgroupSetup::Unified) {
-        if !Path::new("/run/systemd/system").is_dir() {
-            bail!("--systemd-cgroup: systemd is not running on this host");
-        }
-        return Ok(PathBuf::from(text));
-    }
-    let slice = if slice.is_empty() { "system.slice" } else { slice };
-    Ok(Path::new("/").join(slice).join(format!("{prefix}-{name}.scope")))
-}
-
-fn availability(setup: &CgroupSetup, path: &Path, manager: ManagerKind) -> Availability {
-    let privileged = rustix::process::geteuid().is_root();
-    if manager == ManagerKind::Systemd && matches!(setup, CgroupSetup::Unified) {
-        return Availability::Own;
-    }
-    let roots = match setup {
-        CgroupSetup::Unified => vec![PathBuf::from("/sys/fs/cgroup")],
-        CgroupSetup::Legacy | CgroupSetup::Hybrid => hierarchies::mounted()
-            .map(|all| all.into_iter().map(|one| one.point).collect())
-            .unwrap_or_default(),
-    };
-    let possible = !roots.is_empty() && roots.iter().all(|root| can_make(root, path));
-    if possible || (privileged && !in_user_namespace()) {
-        Availability::Own
-    } else {
-        Availability::Callers
-    }
-}
-
-/// Whether the deepest directory of `path` that exists below `root` can be written.
-fn can_make(root: &Path, path: &Path) -> bool {
-    let mut deepest = root.join(path.strip_prefix("/").unwrap_or(path));
-    while !deepest.exists() {
-        if !deepest.pop() {
-            return false;
-        }
-    }
-    use rustix::fs::{Access, AtFlags, CWD, accessat};
-    accessat(CWD, &deepest, Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS).is_ok()
 }
 
 /// Whether brig runs in a user namespace that is not the initial one: user_namespaces(7).
@@ -296,7 +222,7 @@ pub fn limits(location: &Location) -> Limits {
     }
     match get_cgroup_setup() {
         Ok(CgroupSetup::Unified) => {
-            let names = fs::read_to_string("/sys/fs/cgroup/cgroup.controllers").unwrap_or_default();
+            let names = fs::read_to_string(handed_down(location)).unwrap_or_default();
             let has = |name: &str| names.split_whitespace().any(|one| one == name);
             Limits { processes: has("pids"), memory: has("memory") }
         }
@@ -306,6 +232,17 @@ pub fn limits(location: &Location) -> Limits {
             Limits { processes: has("pids"), memory: has("memory") }
         }
         Err(_) => Limits::default(),
+    }
+}
+
+/// The file that says which controllers of cgroup v2 a container at this location has: its parent,
+/// which [`locate`] has made, hands them down; what systemd makes has all.
+fn handed_down(location: &Location) -> PathBuf {
+    let root = Path::new("/sys/fs/cgroup");
+    let below = location.path.strip_prefix("/").unwrap_or(&location.path);
+    match location.manager {
+        ManagerKind::Systemd => root.join("cgroup.controllers"),
+        ManagerKind::Filesystem => root.join(below).with_file_name("cgroup.subtree_control"),
     }
 }
 
@@ -438,55 +375,6 @@ fn hierarchy_names() -> Vec<String> {
     names.dedup();
     names
 }
-
-/// Kills what is left in a container's cgroup and removes it.
-///
-/// # Errors
-///
-/// A directory that cannot be removed.
-pub fn remove(location: &Location) -> anyhow::Result<()> {
-    if location.availability == Availability::Callers {
-        return Ok(());
-    }
-    let setup = get_cgroup_setup().map_err(|error| anyhow!("cgroups of this host: {error}"))?;
-    if !matches!(setup, CgroupSetup::Unified) && hierarchies::remove(&location.path)? {
-        return Ok(());
-    }
-    let manager = location.manager()?;
-    kill_all(location, &manager)?;
-    manager.remove().map_err(|error| anyhow!("remove cgroup {}: {error}", location.path.display()))
-}
-
-/// Kills until nothing is left: a process may fork between the list and the signal.
-fn kill_all(location: &Location, manager: &AnyCgroupManager) -> anyhow::Result<()> {
-    // a freezer that cannot be thawed leaves processes that do not die of SIGKILL on cgroup v1
-    if is_frozen(location)? {
-        manager
-            .freeze(FreezerState::Thawed)
-            .map_err(|error| anyhow!("thaw cgroup {}: {error}", location.path.display()))?;
-    }
-    for _ in 0..100 {
-        // an absent directory has no processes
-        let pids = manager.get_all_pids().unwrap_or_default();
-        if pids.is_empty() {
-            return Ok(());
-        }
-        for pid in pids {
-            if let Ok(process) = super::process::Identity::of(nix_pid(pid)) {
-                process.signal(libc::SIGKILL).with_context(|| format!("kill {}", process.pid))?;
-                // a zombie that its parent has not reaped stays in the list and is no process
-                process.wait(Duration::from_secs(10)).unwrap_or_default();
-            }
-        }
-        if !manager.get_all_pids().unwrap_or_default().iter().any(|pid| {
-            super::process::Identity::of(nix_pid(*pid)).is_ok_and(|process| process.is_alive())
-        }) {
-            return Ok(());
-        }
-    }
-    bail!("cgroup {} does not become empty", location.path.display())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
