@@ -86,7 +86,7 @@ fn have_a_key() -> i64 {
 
 #[test]
 fn a_workload_and_added_processes_reach_no_key_of_the_callers() {
-    let mut t = test!();
+    let mut t = test!().plain();
     install(&mut t, "keys");
     let ours = format!("session {}", have_a_key());
     let enokey = format!("secret Err({})", libc::ENOKEY);
@@ -127,7 +127,7 @@ fn supervision() {
 
 #[test]
 fn beside_a_supervisor_a_workload_can_neither_answer_nor_stall_it() {
-    let mut t = test!();
+    let mut t = test!().plain();
     install(&mut t, "supervision");
     t.bundle.write();
     let run = || t.brig().args(["run", "--bundle"]).arg(&t.bundle.dir).last_arg(t.id("c"));

@@ -244,7 +244,7 @@ fn guarded_volume(t: &Test, closed: &Path) -> PathBuf {
 
 #[test]
 fn a_user_namespaces_root_cannot_change_what_the_hosts_mounts_forbid() {
-    let mut t = test!();
+    let mut t = test!().plain();
     let closed = closed_storage(&mut t);
     let volume = guarded_volume(&t, &closed);
     t.bundle.mount(

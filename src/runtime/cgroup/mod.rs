@@ -375,6 +375,7 @@ fn hierarchy_names() -> Vec<String> {
     names.dedup();
     names
 }
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -49,7 +49,14 @@ pub fn remove(location: &Location) -> anyhow::Result<()> {
         Some(format!("{}: {error}", directory.display()))
     };
     let left: Vec<String> = directories.iter().filter_map(remove).collect();
-    if left.is_empty() { Ok(()) } else { bail!("remove cgroup {}", left.join("; ")) }
+    if !left.is_empty() {
+        bail!("remove cgroup {}", left.join("; "));
+    }
+    if cgroups.setup != Setup::V2 {
+        // what is above it
+        hierarchies::remove(&location.path)?;
+    }
+    Ok(())
 }
 
 /// How often, and with which pause, a cgroup is tried that still has dying processes.

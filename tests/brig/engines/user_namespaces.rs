@@ -137,6 +137,8 @@ fn an_unprivileged_users_podman_has_containers() {
     fs::set_permissions(&t.bundle.dir, fs::Permissions::from_mode(0o711)).unwrap();
     let runtime = super::wrapper(&t, &format!("--root {}/brig", home.display()));
     t.watch_root(&home.join("brig"));
+    // in Podman's user namespace the host's root is nobody, whose configuration is not trusted
+    give(&t.path("operator"), crate::rootless::USER);
     let at = home.display();
     let podman = format!(
         "podman --root {at}/storage --runroot {at}/run --tmpdir {at}/tmp --storage-driver vfs \
