@@ -141,8 +141,11 @@ fn a_program_runs_without_its_loader_being_named_and_the_loader_runs_nothing_els
     // where nothing restricts execution, the loader does run others
     let free = script(&mut t, "[files]\nmask = []\n", &attack).ok();
     assert_eq!(free.stdout, "ran\nran\n");
-    for execute in ["\"/usr/bin/env\", \"/bin\"", "{ path = \"/\", except = [\"/usr/bin/other\"] }"]
-    {
+    for execute in [
+        "\"/usr/bin/env\", \"/bin\"",
+        "{ path = \"/usr/bin\", except = [\"/usr/bin/other\"] }, \"/bin\"",
+        "{ path = \"/\", except = [\"/usr/bin/other\"] }",
+    ] {
         let profile = format!("[files]\nexecute = [{execute}]\n");
         script(&mut t, &profile, "/usr/bin/env echo runs").ok().prints("runs");
         let out = script(&mut t, &profile, &format!("{attack}; true")).ok();

@@ -28,8 +28,8 @@ const MOST_LOADERS: usize = 64;
 /// What programs need to be run by.
 #[derive(Debug, Default)]
 pub struct Loaders {
-    /// Those that single granted programs name: they must be executable, too.
-    pub needed: BTreeSet<AbsPath>,
+    /// Covered ones that no rule lets be executed, as programs need them to be.
+    pub needed: Vec<AbsPath>,
     /// Scripts that are granted, and whose interpreter is not.
     pub stranded: Vec<String>,
 }
@@ -41,39 +41,42 @@ pub struct Loaders {
 /// A program that cannot be read; a loader that cannot be covered.
 pub fn cover(tree: &mut RealTree<'_>, settled: &Settled) -> Result<Loaders, String> {
     let mut loaders = Loaders::default();
+    let mut named = Vec::new();
     for grant in &settled.placed.grants {
         if !grant.directory && grant.access.contains(Access::Execute) {
-            program(tree, settled, &grant.path, &mut loaders)?;
+            named.extend(program(tree, settled, &grant.path, &mut loaders)?);
         }
     }
-    let mut all = loaders.needed.clone();
     let known = files::candidates(tree).map_err(|error| format!("loaders: {error}"))?;
-    all.extend(known.into_iter().filter(|path| settled.may_execute(path)));
+    let all: BTreeSet<AbsPath> = named.into_iter().chain(known).collect();
     if all.len() > MOST_LOADERS {
         return Err(format!(
             "the image has {} dynamic loaders: more than {MOST_LOADERS}",
             all.len()
         ));
     }
-    for path in &all {
-        cover_one(tree, path).map_err(|error| format!("loader {path}: {error}"))?;
+    for path in all {
+        let covered = cover_one(tree, &path).map_err(|error| format!("loader {path}: {error}"))?;
+        // INVARIANT: what is granted here has been covered, and runs nothing by itself
+        if covered && !settled.may_execute(&path) {
+            loaders.needed.push(path);
+        }
     }
     Ok(loaders)
 }
 
-/// Finds out what a granted program is run by.
+/// Finds out what a granted program is run by: the loader that it names.
 fn program(
     tree: &mut RealTree<'_>,
     settled: &Settled,
     path: &AbsPath,
     loaders: &mut Loaders,
-) -> Result<(), String> {
+) -> Result<Option<AbsPath>, String> {
     let head = read(tree, path, HEAD).map_err(|error| format!("{path}: {error}"))?;
+    let mut named = None;
     if let Some(loader) = files::interpreter(&head) {
         let found = tree.resolve(&loader).map_err(|error| format!("{path}: {error}"))?;
-        if found.kind == Some(Kind::File) {
-            loaders.needed.insert(found.path);
-        }
+        named = (found.kind == Some(Kind::File)).then_some(found.path);
     }
     if let Some(interpreter) = files::script_interpreter(&head) {
         let found = tree.resolve(&interpreter).map_err(|error| format!("{path}: {error}"))?;
@@ -84,7 +87,7 @@ fn program(
             ));
         }
     }
-    Ok(())
+    Ok(named)
 }
 
 fn read(tree: &RealTree<'_>, path: &AbsPath, most: u64) -> std::io::Result<Vec<u8>> {
@@ -97,8 +100,8 @@ fn read(tree: &RealTree<'_>, path: &AbsPath, most: u64) -> std::io::Result<Vec<u
     Ok(bytes)
 }
 
-/// Mounts the copy over the loader.
-fn cover_one(tree: &RealTree<'_>, path: &AbsPath) -> Result<(), String> {
+/// Mounts the copy over the loader; false where it is none.
+fn cover_one(tree: &RealTree<'_>, path: &AbsPath) -> Result<bool, String> {
     let bytes = read(tree, path, MAX_LOADER + 1).map_err(|error| error.to_string())?;
     if bytes.len() as u64 > MAX_LOADER {
         return Err(format!("is larger than {MAX_LOADER} bytes"));
@@ -106,10 +109,11 @@ fn cover_one(tree: &RealTree<'_>, path: &AbsPath) -> Result<(), String> {
     let copy = match files::for_interpreting_only(bytes) {
         Ok(copy) => copy,
         // a script or a text by a loader's name runs nothing by itself
-        Err(files::ElfError::NotElf) => return Ok(()),
+        Err(files::ElfError::NotElf) => return Ok(false),
         Err(error) => return Err(error.to_string()),
     };
-    mount_copy(tree, path, &copy).map_err(|error| error.to_string())
+    mount_copy(tree, path, &copy).map_err(|error| error.to_string())?;
+    Ok(true)
 }
 
 fn mount_copy(tree: &RealTree<'_>, path: &AbsPath, copy: &[u8]) -> std::io::Result<()> {
