@@ -150,7 +150,7 @@ impl Executor {
         if let Some(size) = launch.terminal {
             own_terminal(launch.uid, size.height, size.width)?;
         }
-        let domain = domain::prepare(&self.prepared.domain)?;
+        let domain = domain::prepare(&self.prepared.domain, host_proc.as_fd())?;
         if launch.setup != 0 {
             leave_setup(launch)?;
         }

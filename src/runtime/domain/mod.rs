@@ -105,12 +105,12 @@ pub struct Prepared {
     pub ruleset: Option<OwnedFd>,
 }
 
-/// Prepares the domain, in the container.
+/// Prepares the domain, in the container. `proc` is a procfs in which this process can find itself.
 ///
 /// # Errors
 ///
 /// A rule that does not fit the container's files, or a step that the kernel refused.
-pub fn prepare(domain: &Domain) -> Result<Prepared, String> {
+pub fn prepare(domain: &Domain, proc: BorrowedFd<'_>) -> Result<Prepared, String> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let root = || open("/", flags, Mode::empty()).map_err(|error| format!("open /: {error}"));
     match domain {
@@ -118,7 +118,7 @@ pub fn prepare(domain: &Domain) -> Result<Prepared, String> {
         Domain::New(wanted, record) => {
             let root = root()?;
             let mut tree = RealTree::new(root.as_fd());
-            let applied = settle(wanted, &mut tree)?;
+            let applied = settle(wanted, &mut tree, proc)?;
             let ruleset = ruleset(&applied, &tree, Identity::First)?;
             write(record, &applied).map_err(|error| format!("record the rules: {error}"))?;
             Ok(Prepared { ruleset })
@@ -132,13 +132,17 @@ pub fn prepare(domain: &Domain) -> Result<Prepared, String> {
 }
 
 /// Changes the mounts, and finds the rules.
-fn settle(wanted: &Wanted, tree: &mut RealTree<'_>) -> Result<Applied, String> {
+fn settle(
+    wanted: &Wanted,
+    tree: &mut RealTree<'_>,
+    proc: BorrowedFd<'_>,
+) -> Result<Applied, String> {
     let settled = files::settle(&wanted.policy, tree, wanted.bound).map_err(|errors| {
         let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
         texts.join("; ")
     })?;
     let mut notes: Vec<String> = settled.placed.notes.iter().map(ToString::to_string).collect();
-    mounts::remount(tree, &settled.mounts.remounts)?;
+    mounts::remount(tree, proc, &settled.mounts.remounts)?;
     mounts::mask(tree, &settled.masks)?;
     let handled = settled.handled().intersection(wanted.supported);
     let mut rules = rules(&settled, tree, handled)?;
