@@ -75,6 +75,6 @@ int main(int count, char **arguments) {
     program = arguments[2];
     server.sin_port = htons(atoi(arguments[3]));
     server.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    return measure("open+close", open_close, 400, 500) | measure("stat", stat_it, 400, 500) |
-           measure("exec", execute, 60, 5) | measure("connect", connect_it, 100, 20);
+    return measure("open+close", open_close, 100, 300) | measure("stat", stat_it, 100, 300) |
+           measure("exec", execute, 20, 5) | measure("connect", connect_it, 40, 20);
 }
