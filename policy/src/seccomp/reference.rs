@@ -177,15 +177,20 @@ impl<'r, 'a> Call<'r, 'a> {
     }
 
     fn restrict(&self, verdict: &mut Verdict) {
-        for (position, restriction) in self.rules.input.restrictions.iter().enumerate() {
+        let names = self.names.iter().map(|(_, call)| *call).chain(self.inner);
+        for position in self.rules.about(names) {
+            let Some(restriction) = self.rules.input.restrictions.get(position) else { continue };
             let selected = match &restriction.selects {
                 Selects::These(matches) => {
                     self.matched(matches) || matches.iter().any(|m| Some(m.syscall) == self.inner)
                 }
                 Selects::AllBut(matches) => !self.is_allowed(matches),
             };
+            if !selected {
+                continue;
+            }
             let answer = self.rules.answer(position, self.arch, self.nr);
-            if selected && answer.severity() > verdict.action.severity() {
+            if answer.severity() > verdict.action.severity() {
                 *verdict = Verdict { action: answer, reason: Reason::Restriction(position) };
             }
         }

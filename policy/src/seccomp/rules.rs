@@ -313,6 +313,17 @@ impl<'a> Rules<'a> {
         if newer && matches!(action, Action::Errno(_)) { Action::Errno(ENOSYS) } else { action }
     }
 
+    /// The restrictions that may be about a call of these names: those that name one of them, and
+    /// those that name what they are not about. In order, each once.
+    pub(super) fn about(&self, names: impl Iterator<Item = Syscall>) -> Vec<usize> {
+        let naming = names.filter_map(|name| self.restricted.get(&name)).flatten().copied();
+        let lists = self.allow_lists.iter().map(|list| list.restriction);
+        let mut positions: Vec<usize> = naming.chain(lists).collect();
+        positions.sort_unstable();
+        positions.dedup();
+        positions
+    }
+
     /// Something is said of `call` in particular.
     pub(super) fn is_treated(&self, call: Syscall) -> bool {
         let in_list = |restriction: &Restriction| match &restriction.selects {
