@@ -11,7 +11,7 @@ use brig_policy::policy::Policy;
 use brig_policy::seccomp::Restriction;
 use brig_policy::target::Target;
 
-use super::domain::{self, Domain, Wanted};
+use super::domain::{self, Domain, Signals, Wanted};
 
 /// A policy, compiled.
 #[derive(Clone, Debug)]
@@ -32,6 +32,7 @@ pub fn compile(
     target: &Target,
     bound: Bound,
     enforcement: Enforcement,
+    signals: Signals,
 ) -> anyhow::Result<Compiled> {
     let plan = match plan::compile(policy, target, &mut Assumed, bound) {
         Ok(plan) => plan,
@@ -52,6 +53,7 @@ pub fn compile(
         policy: Arc::clone(policy),
         bound,
         ports: if target.landlock.is_some() { plan.ports } else { TcpPorts::default() },
+        signals,
         supported: Rights::of_abi(abi),
     });
     Ok(Compiled { restrictions: plan.restrictions, wanted })

@@ -10,11 +10,11 @@ use brig_policy::plan::files::Bound;
 use brig_policy::seccomp::{self, Restriction};
 use brig_policy::spec::{self, Effect, Host, UserNamespace};
 use brig_policy::target::Target;
-use libcontainer::oci_spec::runtime::Spec;
+use libcontainer::oci_spec::runtime::{LinuxNamespaceType, Spec};
 
 use super::cgroup::{self, Location, in_user_namespace};
 use super::compiled::{self, Compiled};
-use super::domain::Domain;
+use super::domain::{Domain, Signals};
 use super::target;
 use crate::profiles::choose::Confinement;
 
@@ -57,7 +57,7 @@ pub fn apply(
         .map(|rule| format!("{}: {} cannot be masked", rule.origin, rule.pattern.text()))
         .collect();
     confinement.settle(&unmaskable)?;
-    let compiled = compile(confinement, &target)?;
+    let compiled = compile(confinement, &target, signals(spec))?;
     let mut restrictions = seccomp::restrictions(&confinement.policy);
     restrictions.extend(tightened.restrictions);
     restrictions.extend(compiled.restrictions.iter().cloned());
@@ -65,12 +65,26 @@ pub fn apply(
 }
 
 /// What is made of `[files]` and `[network]`, and of the masks that are no plain paths.
-fn compile(confinement: &Confinement, target: &Target) -> anyhow::Result<Compiled> {
+fn compile(
+    confinement: &Confinement,
+    target: &Target,
+    signals: Signals,
+) -> anyhow::Result<Compiled> {
     let settings = &confinement.settings;
     let rules = usize::try_from(settings.max_rules).unwrap_or(usize::MAX);
     let bound = Bound { rules, ..Bound::default() };
     let policy = Arc::new(confinement.policy.clone());
-    compiled::compile(&policy, target, bound, settings.enforcement)
+    compiled::compile(&policy, target, bound, settings.enforcement, signals)
+}
+
+/// A container in the host's pid namespace sees the host's processes, and is to signal none.
+fn signals(spec: &Spec) -> Signals {
+    let linux = spec.linux().as_ref();
+    let mut namespaces = linux.into_iter().flat_map(|linux| linux.namespaces().iter().flatten());
+    match namespaces.any(|one| one.typ() == LinuxNamespaceType::Pid) {
+        true => Signals::Everywhere,
+        false => Signals::Within,
+    }
 }
 
 /// Whether the executor changes mounts or makes a Landlock domain.

@@ -284,6 +284,21 @@ fn a_new_file_by_the_number_of_a_granted_one_is_not_granted() {
 }
 
 #[test]
+fn a_container_among_the_hosts_processes_signals_none_of_them() {
+    let mut t = test!();
+    t.bundle.without_namespace("pid");
+    t.bundle.capabilities(&["CAP_KILL"]);
+    let mut victim = process::spawn(std::process::Command::new("sleep").arg("60")).unwrap();
+    let kill = format!("kill -CONT {} && echo signalled; true", victim.id());
+    let free = script(&mut t, "[process]\n", &kill).ok();
+    assert_eq!(free.stdout, "signalled\n");
+    let held = script(&mut t, "[files]\nread = [\"/\"]\nwrite = [\"/tmp\"]\n", &kill).ok();
+    assert_eq!(held.stdout, "", "{held:?}");
+    victim.kill().unwrap();
+    victim.wait().unwrap();
+}
+
+#[test]
 fn the_workload_can_make_domains_of_its_own() {
     let mut t = test!();
     fs::copy(victims::nest(), t.bundle.file("/nest")).unwrap();

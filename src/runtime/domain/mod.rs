@@ -38,9 +38,23 @@ pub struct Wanted {
     pub bound: Bound,
     /// TCP ports.
     pub ports: TcpPorts,
+    /// Whether processes outside the domain can be signalled.
+    pub signals: Signals,
     /// The rights that the kernel can handle. The plan has been checked against the target: what is
     /// left out here, the operator has allowed to be.
     pub supported: Rights,
+}
+
+/// Whether processes outside a domain can be signalled.
+///
+/// KERNEL(6.12): `LANDLOCK_SCOPE_SIGNAL`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Signals {
+    /// They can, as far as the pid namespace shows them.
+    Everywhere,
+    /// They cannot: the pid namespace is the host's. Added processes are in a domain beside the
+    /// first one's, and cannot signal it either.
+    Within,
 }
 
 /// What a process is to be put into.
@@ -61,6 +75,8 @@ pub struct Applied {
     pub handled: Rights,
     /// TCP ports.
     pub ports: TcpPorts,
+    /// Whether processes outside can be signalled.
+    pub signals: Signals,
     /// The rules.
     pub rules: Vec<Rule>,
     /// What the log is told.
@@ -154,7 +170,8 @@ fn settle(
             rules.push(rule(tree, path, runs)?);
         }
     }
-    Ok(Applied { handled, ports: wanted.ports.clone(), rules, notes })
+    let (ports, signals) = (wanted.ports.clone(), wanted.signals);
+    Ok(Applied { handled, ports, signals, rules, notes })
 }
 
 fn rules(settled: &Settled, tree: &RealTree<'_>, handled: Rights) -> Result<Vec<Rule>, String> {
@@ -186,20 +203,26 @@ enum Identity {
 /// KERNEL(6.7): `LANDLOCK_ACCESS_NET_BIND_TCP` and `_CONNECT_TCP`.
 const BIND_TCP: u64 = 1 << 0;
 const CONNECT_TCP: u64 = 1 << 1;
+/// `LANDLOCK_SCOPE_SIGNAL` of linux/landlock.h.
+const SCOPE_SIGNAL: u64 = 1 << 1;
 
 fn ruleset(
     applied: &Applied,
     tree: &RealTree<'_>,
     identity: Identity,
 ) -> Result<Option<OwnedFd>, String> {
-    let Applied { handled, ports, rules, .. } = applied;
+    let Applied { handled, ports, signals, rules, .. } = applied;
     let net = if ports.bind.is_some() { BIND_TCP } else { 0 }
         | if ports.connect.is_some() { CONNECT_TCP } else { 0 };
     if handled.is_empty() && net == 0 {
         return Ok(None);
     }
     let abi = landlock::abi().map_err(|error| format!("Landlock: {error}"))?;
-    let handled = Handled { fs: handled.0, net, scoped: 0 };
+    let scoped = match signals {
+        Signals::Within if abi >= 6 => SCOPE_SIGNAL,
+        Signals::Within | Signals::Everywhere => 0,
+    };
+    let handled = Handled { fs: handled.0, net, scoped };
     let ruleset = landlock::create_ruleset(handled, abi)
         .map_err(|error| format!("landlock_create_ruleset: {error}"))?;
     let mut added = 0;
