@@ -284,6 +284,9 @@ fn keep_domain(directory: &StateDir, domain: &Domain) -> anyhow::Result<()> {
     for note in &applied.notes {
         tracing::warn!("profile: {note}");
     }
+    for remark in &applied.remarks {
+        tracing::info!("profile: {remark}");
+    }
     directory.save_domain(&applied)
 }
 

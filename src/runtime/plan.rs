@@ -109,7 +109,7 @@ pub fn make(
 fn warn(input: &Input<'_>) {
     let alone = Input { restrictions: &[], mediated: &[], ..*input };
     for warning in Rules::new(alone).map(|rules| rules.warnings()).unwrap_or_default() {
-        tracing::warn!("linux.seccomp: {warning}");
+        tracing::warn!("{warning}");
     }
 }
 

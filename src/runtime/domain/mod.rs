@@ -21,7 +21,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use brig_policy::path::AbsPath;
-use brig_policy::plan::files::{self, Bound, Settled};
+use brig_policy::plan::files::{self, Bound, Note, Settled};
 use brig_policy::plan::{Rights, TcpPorts};
 use brig_policy::policy::Policy;
 use rustix::fs::{AtFlags, MemfdFlags, Mode, OFlags, StatxFlags, memfd_create, open, statx};
@@ -79,8 +79,10 @@ pub struct Applied {
     pub signals: Signals,
     /// The rules.
     pub rules: Vec<Rule>,
-    /// What the log is told.
+    /// What the operator is to be told.
     pub notes: Vec<String>,
+    /// What only somebody who asks wants to know.
+    pub remarks: Vec<String>,
 }
 
 /// A rule about what lies at and beneath a path.
@@ -157,7 +159,10 @@ fn settle(
         let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
         texts.join("; ")
     })?;
-    let mut notes: Vec<String> = settled.placed.notes.iter().map(ToString::to_string).collect();
+    let (missing, carved): (Vec<&Note>, Vec<&Note>) =
+        settled.placed.notes.iter().partition(|note| matches!(note, Note::Missing { .. }));
+    let texts = |notes: Vec<&Note>| notes.into_iter().map(ToString::to_string).collect();
+    let (mut notes, remarks): (Vec<String>, Vec<String>) = (texts(missing), texts(carved));
     mounts::remount(tree, proc, &settled.mounts.remounts)?;
     mounts::mask(tree, &settled.masks)?;
     let handled = settled.handled().intersection(wanted.supported);
@@ -171,7 +176,7 @@ fn settle(
         }
     }
     let (ports, signals) = (wanted.ports.clone(), wanted.signals);
-    Ok(Applied { handled, ports, signals, rules, notes })
+    Ok(Applied { handled, ports, signals, rules, notes, remarks })
 }
 
 fn rules(settled: &Settled, tree: &RealTree<'_>, handled: Rights) -> Result<Vec<Rule>, String> {
