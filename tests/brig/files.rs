@@ -95,6 +95,20 @@ fn rules_reach_below_directories_that_the_workloads_user_cannot_enter() {
 }
 
 #[test]
+fn what_preparing_takes_is_given_up_before_the_container_waits_for_start() {
+    let mut t = test!();
+    t.bundle.args(["/bin/true"]);
+    t.bundle.capabilities(&["CAP_CHOWN"]);
+    t.bundle.write();
+    let id = t.id("c");
+    let create = with_profile(&t, "[files]\nread = [\"/\"]\nwrite = [\"/tmp\"]\n").arg("create");
+    create.arg("--bundle").arg(&t.bundle.dir).arg(&id).run().ok();
+    for set in ["CapEff", "CapPrm"] {
+        assert_eq!(process::mask(t.pid(&id), set), 1, "{set}: CAP_CHOWN alone");
+    }
+}
+
+#[test]
 fn a_masked_pattern_has_something_empty_in_the_place_of_all_it_matches() {
     let mut t = test!();
     for name in ["a.key", "sub/b.key", "c.txt", "keys.key/inner"] {
