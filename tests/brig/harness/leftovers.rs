@@ -72,12 +72,16 @@ fn processes(tag: &str) -> Vec<i32> {
     let me = i32::try_from(std::process::id()).unwrap();
     let alone = std::env::var_os("NEXTEST").is_some();
     let orphans = if alone { process::children_of(me) } else { Vec::new() };
+    // a mount that a test has left on the host is in the table of every process of the host
+    let own = fs::read_link("/proc/self/ns/mnt").ok();
+    let apart = |pid: &i32| fs::read_link(format!("/proc/{pid}/ns/mnt")).ok() != own;
     let belongs = |pid: &i32| {
         let reads = |name: &str| {
             let text = fs::read(format!("/proc/{pid}/{name}")).unwrap_or_default();
             names(&String::from_utf8_lossy(&text), tag)
         };
-        orphans.contains(pid) || reads("cgroup") || reads("cmdline") || reads("mountinfo")
+        let mounted = || apart(pid) && reads("mountinfo");
+        orphans.contains(pid) || reads("cgroup") || reads("cmdline") || mounted()
     };
     let others = process::all().into_iter().filter(|pid| *pid != me && process::is_alive(*pid));
     others.filter(belongs).collect()
@@ -85,16 +89,17 @@ fn processes(tag: &str) -> Vec<i32> {
 
 /// Removes what is left, so that the next test does not suffer.
 pub fn sweep(tag: &str) {
-    for pid in processes(tag) {
-        process::signal(pid, 9);
-        process::wait_for_end(pid, Duration::from_secs(5));
-    }
-    process::reap_orphans();
+    // first the mounts: what sees one of them from another namespace is not the test's by that
     let mountinfo = fs::read_to_string("/proc/self/mountinfo").unwrap();
     let points = mountinfo.lines().filter_map(|line| line.split(' ').nth(4));
     for point in points.filter(|point| names(point, tag)).collect::<Vec<_>>().iter().rev() {
         rustix::mount::unmount(*point, rustix::mount::UnmountFlags::DETACH).unwrap_or_default();
     }
+    for pid in processes(tag) {
+        process::signal(pid, 9);
+        process::wait_for_end(pid, Duration::from_secs(5));
+    }
+    process::reap_orphans();
     for cgroup in cgroups(tag) {
         fs::remove_dir(cgroup).unwrap_or_default();
     }
