@@ -16,23 +16,8 @@ use std::io::ErrorKind;
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context as _, bail};
+use brig_policy::survey::V1_CONTROLLERS;
 use libcontainer::oci_spec::runtime::LinuxDeviceCgroup;
-
-/// The controllers that libcgroups knows.
-const CONTROLLERS: [&str; 12] = [
-    "blkio",
-    "cpu",
-    "cpuacct",
-    "cpuset",
-    "devices",
-    "freezer",
-    "hugetlb",
-    "memory",
-    "net_cls",
-    "net_prio",
-    "perf_event",
-    "pids",
-];
 
 /// One mounted hierarchy.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,7 +54,8 @@ fn parse(line: &str) -> Option<Hierarchy> {
         return None;
     }
     let options: Vec<&str> = fields.nth(1)?.split(',').collect();
-    let controllers: Vec<_> = CONTROLLERS.into_iter().filter(|one| options.contains(one)).collect();
+    let controllers: Vec<_> =
+        V1_CONTROLLERS.into_iter().filter(|one| options.contains(one)).collect();
     let point = PathBuf::from(unescape(mount.split(' ').nth(4)?));
     (!controllers.is_empty()).then_some(Hierarchy { point, controllers })
 }

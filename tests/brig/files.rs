@@ -173,6 +173,23 @@ fn a_program_runs_without_its_loader_being_named_and_the_loader_runs_nothing_els
 }
 
 #[test]
+fn a_program_by_a_loaders_name_is_not_executed() {
+    let mut t = test!();
+    install_dynamic(&t, "/usr/bin/env");
+    let disguised = ["/lib/ld-env.so.1", "/lib/ld-static.so.1"];
+    fs::create_dir_all(t.bundle.file("/lib")).unwrap();
+    fs::copy("/usr/bin/env", t.bundle.file(disguised[0])).unwrap();
+    fs::copy(victims::operate(), t.bundle.file(disguised[1])).unwrap();
+    for program in disguised {
+        let attack = format!("{program} echo ran </dev/null && echo executed; true");
+        let free = script(&mut t, "[files]\nmask = []\n", &attack).ok();
+        assert!(free.stdout.contains("executed"), "{free:?}");
+        let held = script(&mut t, "[files]\nexecute = [\"/bin\", \"/usr/bin/env\"]\n", &attack);
+        assert_eq!(held.ok().stdout, "", "{program}");
+    }
+}
+
+#[test]
 fn a_script_whose_interpreter_is_not_granted_is_told_of() {
     let mut t = test!();
     t.bundle.install("/srv/run", "#!/bin/ash2\necho ran\n", 0o755);

@@ -14,7 +14,7 @@ use crate::target::Limits;
 pub const MOUNT_POINT: &str = "/sys/fs/cgroup";
 
 /// The controllers of cgroup v1 that a container is placed by.
-const V1_CONTROLLERS: [&str; 12] = [
+pub const V1_CONTROLLERS: [&str; 12] = [
     "blkio",
     "cpu",
     "cpuacct",

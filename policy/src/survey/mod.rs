@@ -26,8 +26,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub use cgroup::{
-    Cgroups, Found, Hierarchy, Layout, Malformed, Membership, Own, Setup, Top, base, layout,
-    membership,
+    Cgroups, Found, Hierarchy, Layout, Malformed, Membership, Own, Setup, Top, V1_CONTROLLERS,
+    base, layout, membership,
 };
 pub use features::{ACTIONS, FLAGS, HOOKS, MOUNT_OPTIONS, OPERATORS, features};
 pub use mode::Mode;

@@ -20,8 +20,11 @@ pub enum ElfError {
     /// It is no ELF file of this form.
     #[error("it is not an ELF file")]
     NotElf,
-    /// A table points outside the file.
-    #[error("its program headers lie outside the file")]
+    /// It is of a machine that is not known, or says one thing of itself and is another.
+    #[error("it is not an ELF file of a machine that brig knows")]
+    Foreign,
+    /// A table points outside the file, or into its header.
+    #[error("its program headers are not where they can be")]
     Truncated,
     /// Every program header is needed.
     #[error("it has no program header to spare")]
@@ -35,63 +38,66 @@ const PT_GNU_STACK: u32 = 0x6474_e551;
 /// What the copy names as its interpreter: nothing that could be one.
 const NO_PROGRAM: &[u8] = b"/\0";
 
-/// Where the fields of an ELF file are, and how they are written.
+/// The machines whose files are of 64 and of 32 bits, all little-endian: elf.h. The kernel goes by
+/// `e_machine` and takes what `e_ident` says of width and order on trust.
+const WIDE_MACHINES: [usize; 3] = [62, 183, 243]; // x86-64, AArch64, RISC-V
+const NARROW_MACHINES: [usize; 2] = [3, 40]; // 80386, ARM
+
+/// The most bytes of program headers that the kernel reads.
+const MOST_HEADERS: usize = 65536;
+
+/// Where the fields of an ELF file are.
+///
+/// INVARIANT: the kernel reads the file in this way and no other: width and order that `e_ident`
+/// claims are those of the machine, the headers have the size that the kernel asks for and lie
+/// behind the file's own.
 #[derive(Clone, Copy)]
 struct Layout {
     wide: bool,
-    big: bool,
     table: usize,
-    entry: usize,
     count: usize,
 }
 
 impl Layout {
     fn of(file: &[u8]) -> Result<Self, ElfError> {
-        let wide = match file.get(..5) {
-            Some([0x7f, b'E', b'L', b'F', 1]) => false,
-            Some([0x7f, b'E', b'L', b'F', 2]) => true,
+        let wide = match file.get(..6) {
+            Some([0x7f, b'E', b'L', b'F', 2, 1]) => true,
+            Some([0x7f, b'E', b'L', b'F', 1, 1]) => false,
+            Some([0x7f, b'E', b'L', b'F', ..]) => return Err(ElfError::Foreign),
             _ => return Err(ElfError::NotElf),
         };
-        let big = file.get(5) == Some(&2);
-        let mut layout = Self { wide, big, table: 0, entry: 0, count: 0 };
-        let half = |at| layout.number(file, at, 2).ok_or(ElfError::Truncated);
-        let (phoff, entry, count) = if wide { (32, 54, 56) } else { (28, 42, 44) };
-        let (entry, count) = (half(entry)?, half(count)?);
-        layout.table = layout.word(file, phoff).ok_or(ElfError::Truncated)?;
-        (layout.entry, layout.count) = (entry, count);
-        if entry < if wide { 56 } else { 32 } {
-            return Err(ElfError::NotElf);
+        let field = |at, size| number(file, at, size).ok_or(ElfError::Truncated);
+        let kind = field(16, 2)?;
+        let machines: &[usize] = if wide { &WIDE_MACHINES } else { &NARROW_MACHINES };
+        let (table, entry, count) =
+            if wide { (field(32, 8)?, 54, 56) } else { (field(28, 4)?, 42, 44) };
+        let layout = Self { wide, table, count: field(count, 2)? };
+        let is_program = matches!(kind, 2 | 3) && machines.contains(&field(18, 2)?);
+        if !is_program || field(entry, 2)? != layout.entry() {
+            return Err(ElfError::Foreign);
+        }
+        let length = layout.count * layout.entry();
+        let end = table.checked_add(length).ok_or(ElfError::Truncated)?;
+        let own = if wide { 64 } else { 52 };
+        if table < own || end > file.len() || length == 0 || length > MOST_HEADERS {
+            return Err(ElfError::Truncated);
         }
         Ok(layout)
     }
 
-    /// A number of `size` bytes.
-    fn number(self, file: &[u8], at: usize, size: usize) -> Option<usize> {
-        let bytes = file.get(at..at.checked_add(size)?)?;
-        let join = |all: u64, byte: &u8| all << 8 | u64::from(*byte);
-        let number =
-            if self.big { bytes.iter().fold(0, join) } else { bytes.iter().rev().fold(0, join) };
-        usize::try_from(number).ok()
+    /// The size of a program header.
+    const fn entry(self) -> usize {
+        if self.wide { 56 } else { 32 }
     }
 
     /// A number of the file's own width.
     fn word(self, file: &[u8], at: usize) -> Option<usize> {
-        self.number(file, at, if self.wide { 8 } else { 4 })
-    }
-
-    fn put(self, file: &mut [u8], at: usize, size: usize, value: u64) -> Option<()> {
-        let bytes = value.to_le_bytes();
-        let target = file.get_mut(at..at.checked_add(size)?)?;
-        for (index, byte) in target.iter_mut().enumerate() {
-            let from = if self.big { size - 1 - index } else { index };
-            *byte = *bytes.get(from)?;
-        }
-        Some(())
+        number(file, at, if self.wide { 8 } else { 4 })
     }
 
     /// Where each program header begins.
-    fn headers(self) -> impl Iterator<Item = Option<usize>> {
-        (0..self.count).map(move |index| self.table.checked_add(index.checked_mul(self.entry)?))
+    fn headers(self) -> impl Iterator<Item = usize> {
+        (0..self.count).map(move |index| self.table + index * self.entry())
     }
 
     /// Where the fields `p_offset` and `p_filesz` are in a program header.
@@ -99,9 +105,27 @@ impl Layout {
         if self.wide { (8, 32) } else { (4, 16) }
     }
 
-    fn kind(self, file: &[u8], header: usize) -> Option<u32> {
-        self.number(file, header, 4).and_then(|kind| u32::try_from(kind).ok())
+    /// The headers of a type.
+    fn of_type(self, file: &[u8], wanted: u32) -> impl Iterator<Item = usize> {
+        let wanted = usize::try_from(wanted).ok();
+        self.headers().filter(move |header| number(file, *header, 4) == wanted)
     }
+}
+
+/// A little-endian number of `size` bytes.
+fn number(file: &[u8], at: usize, size: usize) -> Option<usize> {
+    let bytes = file.get(at..at.checked_add(size)?)?;
+    let join = |all: u64, byte: &u8| all << 8 | u64::from(*byte);
+    usize::try_from(bytes.iter().rev().fold(0, join)).ok()
+}
+
+fn put(file: &mut [u8], at: usize, size: usize, value: u64) -> Result<(), ElfError> {
+    let end = at.checked_add(size).ok_or(ElfError::Truncated)?;
+    let target = file.get_mut(at..end).ok_or(ElfError::Truncated)?;
+    for (byte, value) in target.iter_mut().zip(value.to_le_bytes()) {
+        *byte = value;
+    }
+    Ok(())
 }
 
 /// The loader that an ELF file names; `None`: it names none, or is no ELF file.
@@ -111,16 +135,12 @@ impl Layout {
 pub fn interpreter(file: &[u8]) -> Option<AbsPath> {
     let layout = Layout::of(file).ok()?;
     let (offset, size) = layout.fields();
-    for header in layout.headers() {
-        let header = header?;
-        if layout.kind(file, header)? == PT_INTERP {
-            let from = layout.word(file, header + offset)?;
-            let length = layout.word(file, header + size)?;
-            let name = file.get(from..from.checked_add(length)?)?;
-            return AbsPath::new(name.strip_suffix(b"\0")?).ok();
-        }
-    }
-    None
+    // the kernel takes the first
+    let header = layout.of_type(file, PT_INTERP).next()?;
+    let from = layout.word(file, header + offset)?;
+    let length = layout.word(file, header + size)?;
+    let name = file.get(from..from.checked_add(length)?)?;
+    AbsPath::new(name.strip_suffix(b"\0")?).ok()
 }
 
 /// The interpreter that a script names in its first line: execve(2); `None`: it is no script.
@@ -132,27 +152,32 @@ pub fn script_interpreter(file: &[u8]) -> Option<AbsPath> {
     AbsPath::new(name).ok()
 }
 
-/// The loader, so that it can interpret and not run programs by itself.
+/// The loader, so that it can interpret and not run programs by itself. What names an interpreter
+/// already (a program by a loader's name) no longer does.
 ///
 /// # Errors
-/// It is no ELF file, or has no program header that can be done without.
+/// It is no ELF file, is not of the form that the kernel reads, or has no program header that can
+/// be done without.
 pub fn for_interpreting_only(mut file: Vec<u8>) -> Result<Vec<u8>, ElfError> {
     let layout = Layout::of(&file)?;
-    let spare = |wanted: u32| {
-        layout.headers().flatten().find(|header| layout.kind(&file, *header) == Some(wanted))
-    };
-    let header = spare(PT_NOTE).or_else(|| spare(PT_GNU_STACK)).ok_or(ElfError::NoRoom)?;
+    let mut headers: Vec<usize> = layout.of_type(&file, PT_INTERP).collect();
+    if headers.is_empty() {
+        let note = layout.of_type(&file, PT_NOTE).next();
+        let spare = note.or_else(|| layout.of_type(&file, PT_GNU_STACK).next());
+        headers.push(spare.ok_or(ElfError::NoRoom)?);
+    }
     let name = u64::try_from(file.len()).map_err(|_| ElfError::Truncated)?;
     let size = u64::try_from(NO_PROGRAM.len()).map_err(|_| ElfError::Truncated)?;
     let (offset, filesz) = layout.fields();
     let width = if layout.wide { 8 } else { 4 };
-    let mut put =
-        |at, size, value| layout.put(&mut file, at, size, value).ok_or(ElfError::Truncated);
-    put(header, 4, PT_INTERP.into())?;
-    put(header + offset, width, name)?;
-    put(header + filesz, width, size)?;
+    for header in headers {
+        put(&mut file, header, 4, PT_INTERP.into())?;
+        put(&mut file, header + offset, width, name)?;
+        put(&mut file, header + filesz, width, size)?;
+    }
     file.extend_from_slice(NO_PROGRAM);
-    Ok(file)
+    // INVARIANT: read as the kernel reads it, the copy names nothing that can be executed
+    if interpreter(&file) == Some(AbsPath::root()) { Ok(file) } else { Err(ElfError::NoRoom) }
 }
 
 /// The directories in which distributions keep loaders; those of an architecture lie one deeper.
@@ -231,6 +256,7 @@ mod tests {
     fn elf(headers: &[(u32, u64, u64)], rest: &[u8]) -> Vec<u8> {
         let mut file = vec![0; 64];
         file[..6].copy_from_slice(&[0x7f, b'E', b'L', b'F', 2, 1]);
+        file[16..20].copy_from_slice(&[3, 0, 62, 0]);
         file[32..40].copy_from_slice(&64_u64.to_le_bytes());
         file[54..56].copy_from_slice(&56_u16.to_le_bytes());
         file[56..58].copy_from_slice(&u16::try_from(headers.len()).unwrap().to_le_bytes());
@@ -274,9 +300,39 @@ mod tests {
         assert_eq!(interpreter(&file), None);
         file[32..40].copy_from_slice(&u64::MAX.to_le_bytes());
         assert_eq!(interpreter(&file), None);
-        assert_eq!(for_interpreting_only(file), Err(ElfError::NoRoom));
+        assert_eq!(for_interpreting_only(file), Err(ElfError::Truncated));
         for length in 0..64 {
             assert!(for_interpreting_only(elf(&[], b"")[..length].to_vec()).is_err());
+        }
+    }
+
+    #[test]
+    fn a_program_by_a_loaders_name_runs_no_more() {
+        let name = b"/lib64/ld-linux-x86-64.so.2\0";
+        let at = 64 + 3 * 56;
+        let length = name.len() as u64;
+        let headers = [(PT_NOTE, 0, 0), (PT_INTERP, at, length), (PT_INTERP, at, length)];
+        let copy = for_interpreting_only(elf(&headers, name)).unwrap();
+        assert_eq!(interpreter(&copy), Some(AbsPath::root()));
+        let layout = Layout::of(&copy).unwrap();
+        assert_eq!(layout.of_type(&copy, PT_NOTE).count(), 1, "the others are enough");
+    }
+
+    #[test]
+    fn what_the_kernel_would_read_otherwise_is_refused() {
+        let changed = |at: usize, byte: u8| {
+            let mut file = elf(&[(PT_NOTE, 0, 0), (PT_NOTE, 0, 0)], b"");
+            file[at] = byte;
+            for_interpreting_only(file)
+        };
+        assert!(changed(63, 0).is_ok());
+        // width, order, type, machine, a header's size: each is taken at its word by us alone
+        for (at, byte) in [(4, 1), (5, 2), (16, 1), (18, 3), (54, 57)] {
+            assert_eq!(changed(at, byte), Err(ElfError::Foreign), "byte {at}");
+        }
+        // headers in the file's own header, none, more than the kernel reads
+        for (at, byte) in [(32, 0), (56, 0), (57, 0xff)] {
+            assert_eq!(changed(at, byte), Err(ElfError::Truncated), "byte {at}");
         }
     }
 
