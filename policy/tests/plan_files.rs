@@ -11,6 +11,7 @@ use std::sync::Arc;
 use brig_policy::decide::{Decider, Operation};
 use brig_policy::path::AbsPath;
 use brig_policy::plan::files::{self, Bound, Kind, PlaceError, Settled};
+use brig_policy::plan::{Bounded, Effect, Rights};
 use brig_policy::policy::{Access, AccessSet, Policy};
 use proptest::prelude::*;
 use support::policy;
@@ -128,6 +129,48 @@ fn a_pattern_is_a_region_and_execute_is_expanded_in_it() {
     assert!(expanded.placed.regions.is_empty());
 }
 
+const NAMES: AccessSet = AccessSet::of(&[Access::Create, Access::Delete]);
+const FOLLOWING: AccessSet =
+    AccessSet::of(&[Access::Read, Access::List, Access::Modify, Access::Ioctl]);
+
+#[test]
+fn where_a_pattern_tells_apart_what_may_be_read_no_name_changes_without_the_supervisor() {
+    let settled = settle("files.read /usr\nfiles.read /srv/data/*.txt");
+    assert_eq!(settled.left_over(), AccessSet::READ.union(NAMES));
+    assert_eq!(settled.placed.restricted, AccessSet::READ.union(NAMES));
+    for path in ["/usr", "/srv", "/srv/data", "/srv/data/x.key", "/srv/data/sub/w"] {
+        let path = AbsPath::new(path.as_bytes()).unwrap();
+        let allowed = kernel_allows(&settled, &path, Kind::File);
+        assert!(allowed.intersection(NAMES).is_empty(), "{path}: {allowed:?}");
+    }
+    let elsewhere = AbsPath::new(b"/etc/passwd").unwrap();
+    assert!(kernel_allows(&settled, &elsewhere, Kind::File).contains_all(NAMES));
+}
+
+#[test]
+fn names_are_free_where_rules_follow_files() {
+    for rules in ["files.read /usr\nfiles.read /srv/data", "files.execute /srv/data/*"] {
+        let settled = settle(rules);
+        assert!(settled.left_over().is_empty(), "{rules}");
+        assert!(settled.placed.restricted.intersection(NAMES).is_empty(), "{rules}");
+    }
+}
+
+#[test]
+fn calls_may_go_on_only_where_the_kernel_denies_by_itself() {
+    let read = Effect::Access(Access::Read);
+    let modify = Effect::Access(Access::Modify);
+    let all = Rights::of_abi(5);
+    let settled = settle("files.read /\nfiles.deny /srv/data/*.key");
+    assert_eq!(settled.bounded(read, all), Bounded::ByKernel);
+    assert_eq!(settled.bounded(modify, all), Bounded::ByKernel);
+    assert_eq!(settled.bounded(Effect::Metadata, all), Bounded::ByNobody);
+    assert_eq!(settled.bounded(modify, Rights::of_abi(2)), Bounded::ByNobody, "TRUNCATE");
+    assert_eq!(settled.bounded(read, Rights::of_abi(0)), Bounded::ByNobody);
+    let literal = settle("files.write /srv/data");
+    assert_eq!(literal.bounded(Effect::Metadata, all), Bounded::ByKernel, "mounts settle it");
+}
+
 #[test]
 fn braces_without_wildcards_are_literals() {
     let settled = settle("files.deny /etc/{shadow,passwd}");
@@ -197,6 +240,7 @@ fn agree(policy: &Policy, tree: &Memory) -> Result<(), String> {
         Ok(settled) => settled,
         Err(_) => return Ok(()),
     };
+    holds_names(&settled)?;
     let decider = Decider::new(Arc::new(policy.clone()));
     for (path, kind) in tree.paths().into_iter().filter(|(_, kind)| *kind != Kind::Link) {
         let kernel = kernel_allows(&settled, &path, kind);
@@ -212,6 +256,30 @@ fn agree(policy: &Policy, tree: &Memory) -> Result<(), String> {
             if allowed && !kernel.contains(access) && !excused(&settled, &path, kind, access) {
                 return Err(format!("{access} {path}: the kernel denies it: {settled:#?}"));
             }
+        }
+    }
+    Ok(())
+}
+
+/// Checks that the kernel by itself changes no name where that could turn a deny into an allow, and
+/// that what is left to the supervisor is denied by the kernel.
+fn holds_names(settled: &Settled) -> Result<(), String> {
+    for region in &settled.placed.regions {
+        for access in region.access.iter() {
+            if settled.bounded(Effect::Access(access), Rights::of_abi(5)) != Bounded::ByKernel {
+                return Err(format!("{access} in {}: nobody denies it: {settled:#?}", region.path));
+            }
+        }
+        if region.access.intersection(FOLLOWING).is_empty() {
+            continue;
+        }
+        let near = |path: &AbsPath| beneath(path, &region.path) || beneath(&region.path, path);
+        let changes = |access: AccessSet| !access.intersection(NAMES).is_empty();
+        let grants = &settled.placed.grants;
+        let granted = grants.iter().any(|one| near(&one.path) && changes(one.access));
+        let restricted = settled.placed.restricted.contains_all(NAMES);
+        if granted || !restricted {
+            return Err(format!("names near {} can be changed: {settled:#?}", region.path));
         }
     }
     Ok(())

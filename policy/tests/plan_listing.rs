@@ -118,7 +118,10 @@ fn what_is_mediated_is_what_the_rules_need() {
     let pattern = mediated("files.read /\nfiles.deny /a/*.key");
     assert!(pattern.contains(&"openat".to_owned()) && pattern.contains(&"chmod".to_owned()));
     let reads = mediated("files.read /a/*.txt");
-    assert!(reads.contains(&"openat".to_owned()) && !reads.contains(&"unlink".to_owned()));
+    assert!(reads.contains(&"openat".to_owned()) && !reads.contains(&"chmod".to_owned()));
+    for call in ["rename", "renameat2", "linkat", "link", "unlinkat", "mkdir", "symlink", "bind"] {
+        assert!(reads.contains(&call.to_owned()), "names decide what may be read: {call}");
+    }
 }
 
 fn warnings(text: &str, target: &Target) -> String {

@@ -85,6 +85,12 @@ impl Rights {
         self.intersection(Self::OF_A_FILE)
     }
 
+    /// Whether a domain that handles these denies the access wherever it is not granted.
+    #[must_use]
+    pub(crate) const fn bound(self, access: Access) -> Bounded {
+        if right(access) & !self.0 == 0 { Bounded::ByKernel } else { Bounded::ByNobody }
+    }
+
     /// What is in both.
     #[must_use]
     pub const fn intersection(self, other: Self) -> Self {
@@ -135,6 +141,25 @@ pub enum Truncation {
     ByRight,
     /// Read-only mounts, which cost nothing.
     ByMounts,
+}
+
+/// Something that is done to a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// An access; [`Access::Modify`] is changing content.
+    Access(Access),
+    /// Changing mode, owner, times or extended attributes.
+    Metadata,
+}
+
+/// Who keeps a workload from what the policy denies, if a mediated call is let go on and its
+/// arguments are exchanged meanwhile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bounded {
+    /// The kernel: such a call may go on.
+    ByKernel,
+    /// Nobody: such a call must be refused, or be made for the workload.
+    ByNobody,
 }
 
 const fn right(access: Access) -> u64 {

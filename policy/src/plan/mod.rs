@@ -24,7 +24,7 @@ mod render;
 
 use serde::Serialize;
 
-pub use landlock::{Rights, Truncation};
+pub use landlock::{Bounded, Effect, Rights, Truncation};
 pub use mediated::{MediatedCall, Reason};
 pub use missing::Missing;
 pub use network::TcpPorts;
@@ -64,6 +64,9 @@ pub struct Plan {
     /// What the kernel is told about files in this tree.
     #[serde(skip)]
     pub settled: Settled,
+    /// The rights that the target's Landlock can handle.
+    #[serde(skip)]
+    pub supported: Rights,
 }
 
 /// Compiles a policy for a target and a tree.
@@ -96,6 +99,7 @@ pub fn compile(
         rules,
         notes: settled.placed.notes.clone(),
         settled,
+        supported: Rights::of_abi(target.landlock.map_or(0, |landlock| landlock.abi)),
     })
 }
 
@@ -170,6 +174,13 @@ impl Plan {
         all.sort_unstable();
         all.dedup();
         if all.is_empty() { placement::of_list(list).to_vec() } else { all }
+    }
+
+    /// Who denies on this target what the policy denies in regions: the witness for letting a
+    /// mediated call go on.
+    #[must_use]
+    pub fn bounded(&self, effect: Effect) -> Bounded {
+        self.settled.bounded(effect, self.supported)
     }
 
     /// Whether a Landlock domain is needed.

@@ -10,6 +10,7 @@ mod layer;
 mod loader;
 mod masks;
 mod mounts;
+mod names;
 mod place;
 mod tree;
 
@@ -21,7 +22,7 @@ pub use tree::{Assumed, Found, Kind, Tree, TreeError};
 
 use place::{Placement, Walk};
 
-use super::landlock::{Rights, Truncation};
+use super::landlock::{Bounded, Effect, Rights, Truncation};
 use crate::path::{AbsPath, Pattern};
 use crate::policy::{Access, AccessSet, Policy};
 
@@ -54,11 +55,13 @@ pub fn settle(
 ) -> Result<Settled, Vec<PlaceError>> {
     let mut placed = Placed::default();
     let placement = Placement::new(policy, tree, &mut placed.notes)?;
+    let held = names::held(&placement, tree).map_err(|error| vec![error])?;
     let mut walk = Walk {
         placement: &placement,
         tree: &mut *tree,
         bound,
         placed: &mut placed,
+        held: &held,
         left: bound.files,
     };
     walk.run().map_err(|error| vec![error])?;
@@ -105,6 +108,20 @@ impl Settled {
     #[must_use]
     pub fn left_over(&self) -> AccessSet {
         self.placed.regions.iter().fold(AccessSet::EMPTY, |all, one| all.union(one.access))
+    }
+
+    /// Who denies an effect where the policy does and no more than these rights are supported.
+    ///
+    /// Metadata is bounded by read-only mounts alone: Landlock has no right for it.
+    #[must_use]
+    pub fn bounded(&self, effect: Effect, supported: Rights) -> Bounded {
+        match effect {
+            // what is not left over, the kernel decides alone, everywhere
+            Effect::Access(access) if !self.left_over().contains(access) => Bounded::ByKernel,
+            Effect::Access(access) => self.handled().intersection(supported).bound(access),
+            Effect::Metadata if self.mounts.exact() => Bounded::ByKernel,
+            Effect::Metadata => Bounded::ByNobody,
+        }
     }
 
     /// What keeps files from being cut.

@@ -117,20 +117,12 @@ impl Search<'_> {
     ) -> Result<(), PlaceError> {
         for name in self.placement.named_children(at) {
             let Some(child) = join(path, &name) else { continue };
-            let kind = self.tree.kind(&child).map_err(|error| PlaceError::Tree {
-                origin: self.placement.live_rules(at).into_iter().next().unwrap_or_else(nowhere),
-                error,
-            })?;
+            let kind = self.tree.kind(&child);
+            let kind = kind.map_err(|error| self.placement.tree_error(at, error))?;
             if let Some(kind) = kind {
                 self.visit(&child, kind, &self.placement.child_of(at, &name), above)?;
             }
         }
         Ok(())
     }
-}
-
-/// INVARIANT: there is a rule wherever a walk goes on; were there none, the error still says what
-/// went wrong.
-fn nowhere() -> Origin {
-    Origin::new("", 0, 0, "[files]")
 }

@@ -7,7 +7,8 @@
 //! beneath, its siblings are granted in the place of their directory: *carving*. Where a pattern
 //! tells apart what lies beneath, nothing is granted (a *region*, which the supervisor answers for);
 //! only `execute` is expanded there, file by file, so that nothing that runs depends on a check that
-//! can be raced.
+//! can be raced. Where names decide ([`super::names`]), making and removing them is not granted
+//! either.
 //!
 //! Guarantee (invariant 2): what the grants allow, the policy allows.
 
@@ -17,7 +18,8 @@ use serde::{Deserialize, Serialize};
 
 use super::error::{Note, PlaceError};
 use super::layer::{Bounds, Layer};
-use super::tree::{Kind, Tree};
+use super::names::NAMES;
+use super::tree::{Kind, Tree, TreeError};
 use crate::path::{AbsPath, Cursor};
 use crate::policy::{Access, AccessSet, Origin, Policy};
 
@@ -78,7 +80,7 @@ pub(crate) struct Placement {
 }
 
 /// Where the walk is, in the eyes of each layer.
-type At = Vec<Cursor>;
+pub(crate) type At = Vec<Cursor>;
 
 impl Placement {
     /// Finds where the rules' paths really are.
@@ -135,6 +137,18 @@ impl Placement {
         rules.dedup();
         rules
     }
+
+    /// What the tree says, with a rule because of which it was asked.
+    pub(crate) fn tree_error(&self, at: &At, error: TreeError) -> PlaceError {
+        let origin = self.live_rules(at).into_iter().next().unwrap_or_else(nowhere);
+        PlaceError::Tree { origin, error }
+    }
+}
+
+/// INVARIANT: there is a rule wherever a walk goes on; were there none, the error still says what
+/// went wrong.
+fn nowhere() -> Origin {
+    Origin::new("", 0, 0, "[files]")
 }
 
 /// The path of a directory's entry; `None`: it would be longer than a path can be.
@@ -153,6 +167,8 @@ pub(crate) struct Walk<'a> {
     pub(crate) tree: &'a mut dyn Tree,
     pub(crate) bound: Bound,
     pub(crate) placed: &'a mut Placed,
+    /// The directories in which no name may be made or removed without the supervisor.
+    pub(crate) held: &'a BTreeSet<AbsPath>,
     /// How many files may still be looked at.
     pub(crate) left: usize,
 }
@@ -170,13 +186,22 @@ impl Walk<'_> {
     /// Walks the whole tree.
     pub(crate) fn run(&mut self) -> Result<(), PlaceError> {
         let at = self.placement.at_root();
-        let bounds = self.placement.bounds(&at);
+        let bounds = self.bounds(&AbsPath::root(), &at);
         self.placed.restricted = AccessSet::ALL.difference(bounds.always);
         if self.placed.restricted.is_empty() {
             return Ok(());
         }
         let wanted = Wanted { access: AccessSet::ALL, granted: AccessSet::EMPTY };
         self.visit(&AbsPath::root(), Kind::Directory, &at, wanted)
+    }
+
+    /// What is known about a directory and what is beneath it, for the kernel to be told.
+    fn bounds(&self, path: &AbsPath, at: &At) -> Bounds {
+        let mut bounds = self.placement.bounds(at);
+        if self.held.contains(path) {
+            bounds.always = bounds.always.difference(NAMES);
+        }
+        bounds
     }
 
     fn visit(
@@ -194,7 +219,7 @@ impl Walk<'_> {
                 self.grant(path, kind, at, allowed.difference(granted))
             }
             Kind::Directory => {
-                let mut bounds = self.placement.bounds(at);
+                let mut bounds = self.bounds(path, at);
                 if bounds.mixed().contains(Access::List) && self.lists_all(path, at)? {
                     bounds.always = bounds.always.union(AccessSet::of(&[Access::List]));
                 }
@@ -218,7 +243,8 @@ impl Walk<'_> {
         for name in self.placement.named_children(at) {
             let Some(child) = join(path, &name) else { continue };
             let below = self.placement.child_of(at, &name);
-            let kind = self.tree.kind(&child).map_err(|error| self.tree_error(at, error))?;
+            let kind =
+                self.tree.kind(&child).map_err(|error| self.placement.tree_error(at, error))?;
             let lists = match kind {
                 Some(Kind::File | Kind::Link) => true,
                 Some(Kind::Directory) => self.lists_all(&child, &below)?,
@@ -252,7 +278,8 @@ impl Walk<'_> {
         let named = self.placement.named_children(at);
         for name in &named {
             let Some(child) = join(path, name) else { continue };
-            let kind = self.tree.kind(&child).map_err(|error| self.tree_error(at, error))?;
+            let kind =
+                self.tree.kind(&child).map_err(|error| self.placement.tree_error(at, error))?;
             if let Some(kind) = kind {
                 let at = self.placement.child_of(at, name);
                 self.visit(&child, kind, &at, wanted)?;
@@ -278,8 +305,10 @@ impl Walk<'_> {
             let access = wanted.access.intersection(self.placed.restricted);
             self.placed.notes.push(Note::Carved { origin, path: path.clone(), access });
         }
-        let entries =
-            self.tree.list(path, self.left).map_err(|error| self.tree_error(at, error))?;
+        let entries = self
+            .tree
+            .list(path, self.left)
+            .map_err(|error| self.placement.tree_error(at, error))?;
         self.left = self.left.saturating_sub(entries.len());
         for (name, kind) in entries {
             if named.contains(&name) {
@@ -329,13 +358,7 @@ impl Walk<'_> {
                 directory = next;
             }
         }
-        let origin = rules.into_iter().next().unwrap_or_else(|| Origin::new("", 0, 0, "[files]"));
+        let origin = rules.into_iter().next().unwrap_or_else(nowhere);
         PlaceError::TooMany { origin, path: directory, most: self.bound.rules }
-    }
-
-    fn tree_error(&self, at: &At, error: super::tree::TreeError) -> PlaceError {
-        let origin = self.placement.live_rules(at).into_iter().next();
-        let origin = origin.unwrap_or_else(|| Origin::new("", 0, 0, "[files]"));
-        PlaceError::Tree { origin, error }
     }
 }
