@@ -216,8 +216,8 @@ fn what_is_wrong_with_a_path_names_the_rule() {
     );
     assert_eq!(
         error("files.read /a/x\nfiles.deny /b", "/a -> /b /b -> /a", bound),
-        "test:2: /b: /b: too many levels of symbolic links\n\
-         test:1: /a/x: /a/x: too many levels of symbolic links"
+        "test:1: /a/x: /a/x: too many levels of symbolic links\n\
+         test:2: /b: /b: too many levels of symbolic links"
     );
 }
 
@@ -241,7 +241,7 @@ fn agree(policy: &Policy, tree: &Memory) -> Result<(), String> {
         Err(_) => return Ok(()),
     };
     holds_names(&settled)?;
-    let decider = Decider::new(Arc::new(policy.clone()));
+    let decider = Decider::placed(Arc::new(policy.clone()), &settled.placements);
     for (path, kind) in tree.paths().into_iter().filter(|(_, kind)| *kind != Kind::Link) {
         let kernel = kernel_allows(&settled, &path, kind);
         for access in Access::ALL {
@@ -359,12 +359,13 @@ proptest! {
     fn the_kernel_never_allows_what_the_policy_denies(
         rules in prop::collection::vec(rule(), 1..6),
         required in prop::collection::vec(rule(), 0..3),
-        shape in 0_usize..3,
+        shape in 0_usize..4,
     ) {
         let tree = Memory::new([
             "/a/b/c /a/b/x /a/bb /a/x /d/e /d/f /d/g/h /l/c",
             "/a/b /d/e/ /d/f/x /l",
             "/a/ /d/e/i/j /d/k /a/b/c/m /n/m",
+            "/x/b/c /x/bb /x/c /d/e /d/f /a -> /x /l -> /a /n -> /d",
         ][shape]);
         let mut policy = policy(&rules.join("\n"));
         if !required.is_empty() {

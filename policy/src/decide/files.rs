@@ -15,10 +15,11 @@
 //!   follows from what the rules say ([`rank`]).
 
 use crate::path::{AbsPath, PatternId, PatternSet};
-use crate::policy::{Access, AccessSet, Errno, Files, PathRule};
+use crate::policy::{Access, AccessSet, Errno, Files, PathGrant, PathRule, Presence};
 
 use super::decision::{Basis, Decision, List, Rule, Verdict};
 use super::entries::{Entries, Entry};
+use super::site::{Asking, Placed, Site};
 
 /// `[files]`, prepared for decisions.
 #[derive(Debug)]
@@ -29,18 +30,24 @@ pub(crate) struct FileIndex {
 }
 
 impl FileIndex {
-    pub(crate) fn new(files: &Files) -> Self {
+    /// Prepares the rules as they are at the site.
+    pub(crate) fn new(files: &Files, site: &mut dyn Site) -> Self {
         let mut set = PatternSet::default();
         let mut entries = Vec::new();
-        for (rank, (list, index, rule, access)) in (0u32..).zip(rank(files)) {
-            entries.push(Entry {
-                list,
-                access,
-                rank,
-                index,
-                pattern: set.insert(&rule.pattern),
-                except: rule.except.iter().map(|except| set.insert(except)).collect(),
-            });
+        for (rank, ranked) in (0u32..).zip(rank(files)) {
+            let Ranked { list, index, rule, access, presence } = ranked;
+            let mut place = |pattern, presence| {
+                let placed = site.place(pattern, Asking { list, origin: &rule.origin, presence });
+                let insert = |one: Placed<'_>| set.insert_at(&one.prefix, one.tail);
+                placed.into_iter().map(insert).collect::<Vec<_>>()
+            };
+            let patterns = place(&rule.pattern, presence);
+            let except: Box<[PatternId]> =
+                rule.except.iter().flat_map(|except| place(except, None)).collect();
+            entries.extend(patterns.into_iter().map(|pattern| {
+                let except = except.clone();
+                Entry { list, access, rank, index, pattern, except }
+            }));
         }
         let entries = Entries::new(entries, set.len());
         Self { set, entries, present: files.governed() }
@@ -151,7 +158,16 @@ pub(crate) const fn governing(access: Access) -> List {
     }
 }
 
-type Ranked<'a> = (List, u32, &'a PathRule, AccessSet);
+/// A rule, where it stands.
+#[derive(Clone, Copy, Debug)]
+struct Ranked<'a> {
+    list: List,
+    index: u32,
+    rule: &'a PathRule,
+    access: AccessSet,
+    /// For a grant.
+    presence: Option<Presence>,
+}
 
 /// All rules in the canonical order: those first that name the longest text, which is mostly the
 /// most specific; then by text, exceptions, list and place.
@@ -164,19 +180,23 @@ fn rank(files: &Files) -> Vec<Ranked<'_>> {
     .into_iter()
     .flat_map(|(list, rules)| {
         let rules = rules.as_deref().unwrap_or_default();
-        (0u32..).zip(rules).map(move |(index, grant)| (list, index, &grant.rule, grant.access))
+        (0u32..).zip(rules).map(move |(index, grant)| {
+            let PathGrant { rule, access, presence } = grant;
+            Ranked { list, index, rule, access: *access, presence: Some(*presence) }
+        })
     })
     .collect();
     for (list, rules) in [(List::FilesDeny, &files.deny), (List::FilesMask, &files.mask)] {
+        let (access, presence) = (AccessSet::ALL, None);
         let rules = (0u32..).zip(rules.iter());
-        ranked.extend(rules.map(|(index, rule)| (list, index, rule, AccessSet::ALL)));
+        ranked.extend(rules.map(|(index, rule)| Ranked { list, index, rule, access, presence }));
     }
-    ranked.sort_unstable_by(|(list, _, rule, access), (other_list, _, other, other_access)| {
-        let length = |rule: &PathRule| rule.pattern.text().len();
+    ranked.sort_unstable_by(|one, other| {
+        let length = |one: &Ranked<'_>| one.rule.pattern.text().len();
         length(other)
-            .cmp(&length(rule))
-            .then_with(|| rule.cmp(other))
-            .then_with(|| (list, access).cmp(&(other_list, other_access)))
+            .cmp(&length(one))
+            .then_with(|| one.rule.cmp(other.rule))
+            .then_with(|| (one.list, one.access).cmp(&(other.list, other.access)))
     });
     ranked
 }

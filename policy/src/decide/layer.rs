@@ -11,6 +11,7 @@ use super::moves::Moves;
 use super::network::{self, NetworkIndex, Presence};
 use super::operation::{Endpoint, NetworkAction, NetworkOperation, Operation};
 use super::process;
+use super::site::Site;
 use super::syscalls::SyscallIndex;
 
 /// A policy without what it requires, prepared.
@@ -22,10 +23,10 @@ pub(crate) struct LayerIndex {
 }
 
 impl LayerIndex {
-    pub(super) fn new(policy: &Policy) -> Self {
+    pub(super) fn new(policy: &Policy, site: &mut dyn Site) -> Self {
         Self {
-            files: FileIndex::new(&policy.files),
-            network: NetworkIndex::new(&policy.network),
+            files: FileIndex::new(&policy.files, site),
+            network: NetworkIndex::new(&policy.network, site),
             syscalls: SyscallIndex::new(&policy.syscalls),
         }
     }

@@ -23,6 +23,7 @@ mod network;
 mod operation;
 mod parse;
 mod process;
+mod site;
 mod syscalls;
 
 use std::sync::Arc;
@@ -34,9 +35,12 @@ pub use operation::{
 };
 pub use parse::{OperationError, OperationErrorKind};
 
+use crate::plan::files::{Placements, Recorded};
 use crate::policy::{Mode, Policy};
-pub(crate) use entries::{Entries, Entry};
+pub(crate) use files::FileIndex;
 pub(crate) use layer::LayerIndex;
+use site::AsWritten;
+pub(crate) use site::{Asking, Placed, Site};
 
 /// A policy, prepared for decisions.
 #[derive(Debug)]
@@ -56,7 +60,19 @@ impl Decider {
     /// Prepares a policy: in the order of its rules and their length.
     #[must_use]
     pub fn new(policy: Arc<Policy>) -> Self {
-        let layers = policy.layers().map(LayerIndex::new).collect();
+        Self::at(policy, &mut AsWritten)
+    }
+
+    /// Prepares a policy for decisions about the real paths of a container: its rules are about
+    /// what their paths led to when it started. Masks are no rules then: what stands in a masked
+    /// path's place may be opened.
+    #[must_use]
+    pub fn placed(policy: Arc<Policy>, placements: &Placements) -> Self {
+        Self::at(policy, &mut Recorded(placements))
+    }
+
+    fn at(policy: Arc<Policy>, site: &mut dyn Site) -> Self {
+        let layers = policy.layers().map(|layer| LayerIndex::new(layer, site)).collect();
         Self { policy, layers }
     }
 

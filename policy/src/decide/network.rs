@@ -14,12 +14,13 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::net::{Address, InetIndex, InetRule, UnixAddress};
-use crate::path::{NamePattern, NameSet, Pattern, PatternId, PatternSet};
+use crate::path::{NamePattern, NameSet, PatternId, PatternSet};
 use crate::policy::{AccessSet, AddressRule, Errno, Network};
 
 use super::decision::{Decision, List, Rule};
 use super::entries::{Entries, Entry};
 use super::operation::{Endpoint, NetworkAction};
+use super::site::{Asking, Site};
 
 /// `[network]`, prepared for decisions.
 #[derive(Debug)]
@@ -66,7 +67,8 @@ impl Deciding {
 }
 
 impl NetworkIndex {
-    pub(crate) fn new(network: &Network) -> Self {
+    /// Prepares the rules, with the paths of UNIX sockets as they are at the site.
+    pub(crate) fn new(network: &Network, site: &mut dyn Site) -> Self {
         let ranked = rank(network);
         let inet = |list: List| {
             let of_list = |(own, _, rule): &(List, u32, &AddressRule)| {
@@ -78,7 +80,7 @@ impl NetworkIndex {
             connect: inet(List::NetworkConnect),
             bind: inet(List::NetworkBind),
             deny: inet(List::NetworkDeny),
-            paths: paths(&ranked),
+            paths: paths(&ranked, site),
             names: names(&ranked),
             unnamed: unnamed(&ranked),
             ranked: ranked.iter().map(|(list, index, _)| (*list, *index)).collect(),
@@ -239,22 +241,26 @@ fn inet_rule(rule: &AddressRule) -> Option<InetRule> {
     (!except.contains(&crate::net::InetAddress::EVERYTHING)).then_some(InetRule { address, except })
 }
 
-fn paths(ranked: &[Ranked<'_>]) -> (PatternSet, Entries) {
+fn paths(ranked: &[Ranked<'_>], site: &mut dyn Site) -> (PatternSet, Entries) {
     let mut set = PatternSet::default();
-    let root = Pattern::root();
-    let pattern = |address: &Address| -> Option<Pattern> {
-        match address {
-            Address::Everything | Address::Unix(UnixAddress::Any) => Some(root.clone()),
-            Address::Unix(UnixAddress::Path(pattern)) => Some(pattern.clone()),
-            Address::Unix(UnixAddress::Abstract(_)) | Address::Inet(_) => None,
-        }
-    };
     let mut entries = Vec::new();
     for (rank, (list, index, rule)) in (0u32..).zip(ranked) {
-        let Some(own) = pattern(&rule.address) else { continue };
         let (list, index, access) = (*list, *index, AccessSet::ALL);
-        let except = rule.except.iter().filter_map(&pattern).map(|own| set.insert(&own)).collect();
-        entries.push(Entry { list, access, rank, index, pattern: set.insert(&own), except });
+        let asking = Asking { list, origin: &rule.origin, presence: None };
+        let mut place = |address: &Address| match address {
+            Address::Everything | Address::Unix(UnixAddress::Any) => vec![set.insert_at(b"/", &[])],
+            Address::Unix(UnixAddress::Path(pattern)) => {
+                let placed = site.place(pattern, asking);
+                placed.into_iter().map(|one| set.insert_at(&one.prefix, one.tail)).collect()
+            }
+            Address::Unix(UnixAddress::Abstract(_)) | Address::Inet(_) => Vec::new(),
+        };
+        let patterns = place(&rule.address);
+        let except: Box<[PatternId]> = rule.except.iter().flat_map(place).collect();
+        entries.extend(patterns.into_iter().map(|pattern| {
+            let except = except.clone();
+            Entry { list, access, rank, index, pattern, except }
+        }));
     }
     let len = set.len();
     (set, Entries::new(entries, len))

@@ -21,7 +21,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use brig_policy::path::AbsPath;
-use brig_policy::plan::files::{self, Bound, Note, Settled};
+use brig_policy::plan::files::{self, Bound, Note, Placements, Settled};
 use brig_policy::plan::{Rights, TcpPorts};
 use brig_policy::policy::Policy;
 use rustix::fs::{AtFlags, MemfdFlags, Mode, OFlags, StatxFlags, memfd_create, open, statx};
@@ -79,6 +79,8 @@ pub struct Applied {
     pub signals: Signals,
     /// The rules.
     pub rules: Vec<Rule>,
+    /// Where the paths that the policy is written with led to.
+    pub placements: Placements,
     /// What the operator is to be told.
     pub notes: Vec<String>,
     /// What only somebody who asks wants to know.
@@ -175,8 +177,8 @@ fn settle(
             rules.push(rule(tree, path, runs)?);
         }
     }
-    let (ports, signals) = (wanted.ports.clone(), wanted.signals);
-    Ok(Applied { handled, ports, signals, rules, notes, remarks })
+    let (ports, signals, placements) = (wanted.ports.clone(), wanted.signals, settled.placements);
+    Ok(Applied { handled, ports, signals, rules, placements, notes, remarks })
 }
 
 fn rules(settled: &Settled, tree: &RealTree<'_>, handled: Rights) -> Result<Vec<Rule>, String> {

@@ -52,6 +52,19 @@ pub enum PlaceError {
     },
 }
 
+impl PlaceError {
+    /// The rule.
+    #[must_use]
+    pub fn origin(&self) -> &Origin {
+        match self {
+            Self::Tree { origin, .. }
+            | Self::Path { origin, .. }
+            | Self::Missing { origin, .. }
+            | Self::TooMany { origin, .. } => origin,
+        }
+    }
+}
+
 /// The beginning of a text.
 fn cut(text: &str) -> String {
     const LONG: usize = 64;

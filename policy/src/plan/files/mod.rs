@@ -12,15 +12,19 @@ mod masks;
 mod mounts;
 mod names;
 mod place;
+mod placements;
 mod tree;
 
 pub use error::{Note, PlaceError};
 pub use loader::{ElfError, candidates, for_interpreting_only, interpreter, script_interpreter};
 pub use mounts::{Mounts, Remount, Writing};
 pub use place::{Bound, Grant, Placed, Region};
+pub(crate) use placements::Recorded;
+pub use placements::{Existence, Place, Placements};
 pub use tree::{Assumed, Found, Kind, Tree, TreeError};
 
 use place::{Placement, Walk};
+use placements::{MOST_ALTERNATIVES, Recorder};
 
 use super::landlock::{Bounded, Effect, Rights, Truncation};
 use crate::path::{AbsPath, Pattern};
@@ -35,13 +39,15 @@ pub struct Settled {
     pub mounts: Mounts,
     /// What masks with wildcards match.
     pub masks: Vec<(AbsPath, Kind)>,
+    /// Where the paths of rules are, those of `[network]` included.
+    pub placements: Placements,
     /// Whether some layer has a list of what may be executed.
     lists_programs: bool,
 }
 
 /// Whether a pattern names a few paths and no others, so that no wildcard is in it.
 pub(crate) fn is_few_literals(pattern: &Pattern) -> bool {
-    pattern.paths(layer::MOST_ALTERNATIVES).is_some()
+    pattern.paths(MOST_ALTERNATIVES).is_some()
 }
 
 /// Settles the `[files]` of all layers of a policy in a tree.
@@ -53,8 +59,9 @@ pub fn settle(
     tree: &mut dyn Tree,
     bound: Bound,
 ) -> Result<Settled, Vec<PlaceError>> {
-    let mut placed = Placed::default();
-    let placement = Placement::new(policy, tree, &mut placed.notes)?;
+    let mut placements = Placements::default();
+    let (placement, notes) = place(policy, tree, &mut placements)?;
+    let mut placed = Placed { notes, ..Placed::default() };
     let held = names::held(&placement, tree).map_err(|error| vec![error])?;
     let mut walk = Walk {
         placement: &placement,
@@ -71,7 +78,27 @@ pub fn settle(
     placed.notes.dedup();
     let lists_programs =
         policy.layers().any(|layer| layer.enforces() && layer.files.execute.is_some());
-    Ok(Settled { placed, mounts, masks, lists_programs })
+    Ok(Settled { placed, mounts, masks, placements, lists_programs })
+}
+
+/// Finds where the paths of all layers are, and tells what is wrong with those that enforce.
+fn place<'a>(
+    policy: &'a Policy,
+    tree: &mut dyn Tree,
+    placements: &mut Placements,
+) -> Result<(Placement<'a>, Vec<Note>), Vec<PlaceError>> {
+    let mut recorder = Recorder::new(&mut *tree, placements);
+    let placement = Placement::new(policy, &mut recorder);
+    for layer in policy.layers().filter(|layer| layer.enforces()) {
+        recorder.network(&layer.network);
+    }
+    let Recorder { mut errors, notes, .. } = recorder;
+    if !errors.is_empty() {
+        errors.sort_by(|one, other| one.origin().cmp(other.origin()));
+        return Err(errors);
+    }
+    placements::record_audited(policy, tree, placements);
+    Ok((placement, notes))
 }
 
 impl Settled {

@@ -62,7 +62,7 @@ impl Mounts {
 }
 
 /// Finds the mounts.
-pub(crate) fn find(placement: &Placement, tree: &mut dyn Tree) -> Result<Mounts, PlaceError> {
+pub(crate) fn find(placement: &Placement<'_>, tree: &mut dyn Tree) -> Result<Mounts, PlaceError> {
     let mut mounts = Mounts { remounts: Vec::new(), inexact: Vec::new() };
     let at = placement.at_root();
     let mut search = Search { placement, tree, mounts: &mut mounts };
@@ -71,7 +71,7 @@ pub(crate) fn find(placement: &Placement, tree: &mut dyn Tree) -> Result<Mounts,
 }
 
 struct Search<'a> {
-    placement: &'a Placement,
+    placement: &'a Placement<'a>,
     tree: &'a mut dyn Tree,
     mounts: &'a mut Mounts,
 }

@@ -28,7 +28,7 @@ const FOLLOWING: AccessSet =
 
 /// The directories in which names are the supervisor's: regions, and all that is above them.
 pub(crate) fn held(
-    placement: &Placement,
+    placement: &Placement<'_>,
     tree: &mut dyn Tree,
 ) -> Result<BTreeSet<AbsPath>, PlaceError> {
     let mut search = Search { placement, tree, held: BTreeSet::new() };
@@ -37,7 +37,7 @@ pub(crate) fn held(
 }
 
 struct Search<'a> {
-    placement: &'a Placement,
+    placement: &'a Placement<'a>,
     tree: &'a mut dyn Tree,
     held: BTreeSet<AbsPath>,
 }

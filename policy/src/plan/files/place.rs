@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use super::error::{Note, PlaceError};
 use super::layer::{Bounds, Layer};
 use super::names::NAMES;
+use super::placements::Recorder;
 use super::tree::{Kind, Tree, TreeError};
 use crate::path::{AbsPath, Cursor};
 use crate::policy::{Access, AccessSet, Origin, Policy};
@@ -75,27 +76,18 @@ pub struct Placed {
 
 /// The layers of a policy that enforce something about files, in a tree.
 #[derive(Debug)]
-pub(crate) struct Placement {
-    layers: Vec<Layer>,
+pub(crate) struct Placement<'a> {
+    layers: Vec<Layer<'a>>,
 }
 
 /// Where the walk is, in the eyes of each layer.
 pub(crate) type At = Vec<Cursor>;
 
-impl Placement {
-    /// Finds where the rules' paths really are.
-    pub(crate) fn new(
-        policy: &Policy,
-        tree: &mut dyn Tree,
-        notes: &mut Vec<Note>,
-    ) -> Result<Self, Vec<PlaceError>> {
-        let mut errors = Vec::new();
-        let layers = policy
-            .layers()
-            .filter(|layer| layer.enforces())
-            .map(|layer| Layer::new(&layer.files, tree, &mut errors, notes))
-            .collect();
-        if errors.is_empty() { Ok(Self { layers }) } else { Err(errors) }
+impl<'a> Placement<'a> {
+    /// Finds where the rules' paths really are; what it has to tell is in the recorder.
+    pub(crate) fn new(policy: &'a Policy, recorder: &mut Recorder<'_>) -> Self {
+        let layers = policy.layers().filter(|layer| layer.enforces());
+        Self { layers: layers.map(|layer| Layer::new(&layer.files, recorder)).collect() }
     }
 
     pub(crate) fn at_root(&self) -> At {
@@ -163,7 +155,7 @@ pub(crate) fn join(directory: &AbsPath, name: &[u8]) -> Option<AbsPath> {
 
 /// The walk.
 pub(crate) struct Walk<'a> {
-    pub(crate) placement: &'a Placement,
+    pub(crate) placement: &'a Placement<'a>,
     pub(crate) tree: &'a mut dyn Tree,
     pub(crate) bound: Bound,
     pub(crate) placed: &'a mut Placed,
