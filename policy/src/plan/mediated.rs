@@ -78,6 +78,12 @@ impl Calls {
         }
     }
 
+    /// Whether the supervisor makes any of them for the workload where the workload's own Landlock
+    /// domain could forbid it: Landlock knows nothing of metadata and of listening.
+    pub(crate) fn act(&self) -> bool {
+        self.0.keys().any(|call| call.name() != "listen" && !METADATA.contains(&call.name()))
+    }
+
     /// All of them, by the calls' order.
     pub(crate) fn into_calls(self) -> Vec<MediatedCall> {
         self.0.into_values().collect()

@@ -13,6 +13,7 @@
 //! What it does not do: the edits of the specification ([`crate::spec`]), and the rules of
 //! `[syscalls]`, which [`crate::seccomp::restrictions`] has.
 
+mod emulation;
 pub mod files;
 mod landlock;
 mod mediated;
@@ -50,9 +51,11 @@ pub struct Plan {
     pub ports: TcpPorts,
     /// What of `[files]` is left to the supervisor.
     pub regions: Vec<Region>,
-    /// What the program refuses because of `[network]`.
+    /// What the program refuses because of `[files]` and `[network]`.
     #[serde(skip)]
     pub restrictions: Vec<Restriction>,
+    /// Why it refuses some of that: nothing may reach past what is mediated.
+    pub besides: Vec<String>,
     /// The mediated set.
     pub mediated: Vec<MediatedCall>,
     /// For each rule, what enforces it.
@@ -82,10 +85,13 @@ pub fn compile(
     let settled = files::settle(policy, tree, bound)?;
     let mut calls = Calls::default();
     mediate_files(&settled, &mut calls);
-    mediate_audited(policy, &mut calls);
     let network = network::compile(policy, by_landlock(target), &mut calls);
+    let guards = emulation::restrictions(&calls, &settled, network.hosts);
+    let besides = guards.iter().map(|guard| guard.label.clone()).collect();
     let mut restrictions = network.restrictions;
     restrictions.extend(keep_mounts(&settled));
+    restrictions.extend(guards);
+    mediate_audited(policy, &mut calls);
     let mediated = calls.into_calls();
     let facts = Facts { ports: &network.ports, mediated: &mediated };
     let rules = placement::place(policy, &facts);
@@ -95,6 +101,7 @@ pub fn compile(
         ports: network.ports,
         regions: settled.placed.regions.clone(),
         restrictions,
+        besides,
         mediated,
         rules,
         notes: settled.placed.notes.clone(),

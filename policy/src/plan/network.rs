@@ -13,6 +13,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use serde::{Deserialize, Serialize};
 
+use super::emulation::Hosts;
 use super::mediated::Calls;
 use super::ports::{ByPort, Settled};
 use crate::decide::List;
@@ -76,6 +77,7 @@ impl TcpPorts {
 pub(crate) struct Compiled {
     pub(crate) ports: TcpPorts,
     pub(crate) restrictions: Vec<Restriction>,
+    pub(crate) hosts: Hosts,
 }
 
 /// What the policy says of UNIX sockets.
@@ -346,25 +348,18 @@ impl Compiler<'_> {
     }
 
     /// What depends on more than registers and TCP ports.
-    fn by_address(&self, calls: &mut Calls) {
-        let (udp, unix) = (self.usable(|one| one.udp), self.usable_unix());
+    fn by_address(&mut self, calls: &mut Calls) {
+        let mut hosts = Hosts::ByKernel;
         for (action, call) in [(&self.connect, "connect"), (&self.bind, "bind")] {
             if call == "bind" && action.is_nothing() {
                 continue;
             }
-            let tcp = self.for_landlock(&action.tcp).is_none() && action.tcp() != Settled::Free;
-            let reasons = [
-                (tcp, self.why_not_landlock()),
-                (udp && action.udp != Settled::Free, "Landlock has no right for UDP"),
-                (
-                    self.usable(|one| one.other) && action.other != Settled::Free,
-                    "Landlock has no right for other protocols than TCP",
-                ),
-                (unix && action.unix != Unix::Free, "Landlock has no right for UNIX sockets"),
-            ];
-            for (what, (_, why)) in What::ALL.into_iter().zip(reasons).filter(|(_, one)| one.0) {
+            for (what, why) in self.not_by_kernel(action) {
                 let rules = self.rules(action.list, what);
                 calls.add(call, &[], why, &rules);
+                if call == "connect" && what != What::Unix {
+                    hosts = Hosts::Mediated;
+                }
                 if call == "connect" && what != What::Tcp {
                     let why = "datagrams name their receiver";
                     // without an address nothing is named
@@ -374,6 +369,23 @@ impl Compiler<'_> {
                 }
             }
         }
+        self.compiled.hosts = hosts;
+    }
+
+    /// Of which sockets the kernel cannot decide an action by itself, and why.
+    fn not_by_kernel(&self, action: &Action) -> Vec<(What, &'static str)> {
+        let tcp = self.for_landlock(&action.tcp).is_none() && action.tcp() != Settled::Free;
+        let udp = self.usable(|one| one.udp) && action.udp != Settled::Free;
+        let other = self.usable(|one| one.other) && action.other != Settled::Free;
+        let unix = self.usable_unix() && action.unix != Unix::Free;
+        let reasons = [
+            (tcp, self.why_not_landlock()),
+            (udp, "Landlock has no right for UDP"),
+            (other, "Landlock has no right for other protocols than TCP"),
+            (unix, "Landlock has no right for UNIX sockets"),
+        ];
+        let all = What::ALL.into_iter().zip(reasons);
+        all.filter(|(_, (applies, _))| *applies).map(|(what, (_, why))| (what, why)).collect()
     }
 
     /// The ports for Landlock; `None`: it has nothing to do with them. A port takes a rule; all

@@ -24,13 +24,16 @@ pub struct Counts {
 /// The longest text of a rule that is shown.
 const LONG: usize = 48;
 
-/// Prints a plan: per section each rule with its place and what enforces it, the mediated set, the
-/// counts, and what the target lacks.
+/// Prints a plan: per section each rule with its place and what enforces it, the mediated set and
+/// what is refused because of it, the counts, and what the target lacks.
 #[must_use]
 pub fn render(plan: &Plan, counts: &Counts) -> String {
     let mut out = String::new();
     sections(plan, &mut out);
     mediated(&plan.mediated, &mut out);
+    for why in &plan.besides {
+        let _ = writeln!(out, "refused besides: {why}");
+    }
     let _ = writeln!(
         out,
         "counts: {} Landlock rules, {} seccomp instructions, {} mounts, {} masks",
