@@ -8,6 +8,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod call;
 pub mod config;
 pub mod decide;
 pub mod diagnostics;

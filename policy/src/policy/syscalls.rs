@@ -118,16 +118,48 @@ impl Errno {
     pub const EPERM: Self = Self(1);
     /// No such file or directory.
     pub const ENOENT: Self = Self(2);
+    /// No such process.
+    pub const ESRCH: Self = Self(3);
+    /// Interrupted system call.
+    pub const EINTR: Self = Self(4);
+    /// Input/output error.
+    pub const EIO: Self = Self(5);
+    /// Bad file descriptor.
+    pub const EBADF: Self = Self(9);
     /// Resource temporarily unavailable.
     pub const EAGAIN: Self = Self(11);
     /// Out of memory.
     pub const ENOMEM: Self = Self(12);
     /// Permission denied.
     pub const EACCES: Self = Self(13);
+    /// Bad address.
+    pub const EFAULT: Self = Self(14);
+    /// File exists.
+    pub const EEXIST: Self = Self(17);
     /// Invalid cross-device link.
     pub const EXDEV: Self = Self(18);
+    /// Not a directory.
+    pub const ENOTDIR: Self = Self(20);
+    /// Is a directory.
+    pub const EISDIR: Self = Self(21);
+    /// Invalid argument.
+    pub const EINVAL: Self = Self(22);
+    /// Too many open files.
+    pub const EMFILE: Self = Self(24);
+    /// File too large.
+    pub const EFBIG: Self = Self(27);
+    /// Read-only file system.
+    pub const EROFS: Self = Self(30);
+    /// Result out of range.
+    pub const ERANGE: Self = Self(34);
+    /// File name too long.
+    pub const ENAMETOOLONG: Self = Self(36);
     /// Function not implemented.
     pub const ENOSYS: Self = Self(38);
+    /// Too many levels of symbolic links.
+    pub const ELOOP: Self = Self(40);
+    /// Operation not supported.
+    pub const EOPNOTSUPP: Self = Self(95);
 
     const NAMES: [(Self, &'static str); 7] = [
         (Self::EPERM, "EPERM"),
