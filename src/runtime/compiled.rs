@@ -8,7 +8,7 @@ use brig_policy::config::Enforcement;
 use brig_policy::plan::files::{Assumed, Bound};
 use brig_policy::plan::{self, MediatedCall, Rights, TcpPorts};
 use brig_policy::policy::Policy;
-use brig_policy::seccomp::Restriction;
+use brig_policy::seccomp::{Mediated, Restriction};
 use brig_policy::target::Target;
 
 use super::domain::{self, Domain, Signals, Wanted};
@@ -18,6 +18,8 @@ use super::domain::{self, Domain, Signals, Wanted};
 pub struct Compiled {
     /// What the program refuses because of `[network]`.
     pub restrictions: Vec<Restriction>,
+    /// What the supervisor answers.
+    pub mediated: Vec<Mediated>,
     /// What the executor makes of files and ports.
     pub wanted: Option<Wanted>,
 }
@@ -42,9 +44,9 @@ pub fn compile(
         Enforcement::Strict if !plan.missing.is_empty() => bail!("{}", join(plan.missing.iter())),
         _ => plan.missing.iter().for_each(|missing| tracing::warn!("{missing}")),
     }
-    refuse_mediated(&plan.mediated)?;
     let abi = target.landlock.map_or(0, |landlock| landlock.abi);
     let changes_files = plan.needs_landlock()
+        || !plan.mediated.is_empty()
         || !plan.settled.mounts.remounts.is_empty()
         || policy.layers().any(|layer| {
             layer.enforces() && layer.files.mask.iter().any(|rule| rule.pattern.literal().is_none())
@@ -56,27 +58,8 @@ pub fn compile(
         signals,
         supported: Rights::of_abi(abi),
     });
-    Ok(Compiled { restrictions: plan.restrictions, wanted })
-}
-
-/// There is no supervisor yet that could answer for these.
-fn refuse_mediated(mediated: &[MediatedCall]) -> anyhow::Result<()> {
-    let Some(first) = mediated.first() else { return Ok(()) };
-    let calls: Vec<&str> = mediated.iter().map(|one| one.syscall.name()).collect();
-    let mut rules: Vec<String> = mediated
-        .iter()
-        .flat_map(|one| &one.rules)
-        .map(|rule| format!("{rule} ({})", rule.text))
-        .collect();
-    rules.sort();
-    rules.dedup();
-    bail!(
-        "the policy needs a supervisor for {}, because {}: {}; `brig policy plan` says what each \
-         rule costs",
-        calls.join(", "),
-        first.why.iter().map(|why| why.text.as_str()).collect::<Vec<_>>().join("; "),
-        rules.join(", ")
-    )
+    let mediated = plan.mediated.iter().map(MediatedCall::mediated).collect();
+    Ok(Compiled { restrictions: plan.restrictions, mediated, wanted })
 }
 
 impl Compiled {

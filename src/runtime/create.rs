@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow, bail};
 use brig_policy::spec::{self, Cgroups, Filter, Loaded, Rewritten, Site};
@@ -29,7 +30,7 @@ use super::staging::{self, Staging};
 use super::state::{OCI_VERSION, Record, START_SOCKET, SUPERVISOR_SOCKET, StateDir};
 use super::{Context, agent, huge_pages, policy, prepare, process, unprivileged, user_namespace};
 use crate::profiles::choose::{Confinement, choose};
-use crate::supervisor::{self, Spawned};
+use crate::supervisor::{self, Setup, Spawned};
 use crate::sys;
 
 /// The most that a config.json may have, in bytes.
@@ -149,6 +150,7 @@ pub fn create(
     bundle.loaded.spec = tightened.spec;
     let plan = plan::make(
         bundle.loaded.seccomp.as_ref(),
+        &tightened.compiled.mediated,
         &context.mediated_for_testing,
         capabilities(&bundle.loaded.spec),
         &tightened.restrictions,
@@ -228,7 +230,16 @@ fn create_in(
     let cgroup = Membership::make(&location, None, limits(&rewritten.spec))?;
     let state = container_state(&record);
     let (commit_read, commit_write) = pipe_with(PipeFlags::CLOEXEC).context("pipe")?;
-    let (listener, supervisor) = listener_end(&plan, &directory, &record)?;
+    let setup = Setup {
+        socket: &directory.file(SUPERVISOR_SOCKET),
+        policy: &Arc::new(confinement.policy.clone()),
+        domain: &domain,
+        continued: continued(&plan.listener),
+        capabilities: capabilities(&spec).union(),
+        cgroup: &location,
+        log: supervisor::Log::None,
+    };
+    let (listener, supervisor) = listener_end(&plan, setup, &record)?;
     let host_proc = open_host_proc().context("open /proc")?;
     let prepared = Prepared {
         runtime: launcher::own_pidfd()?,
@@ -422,7 +433,7 @@ fn start_socket(directory: &StateDir) -> anyhow::Result<OwnedFd> {
 
 fn listener_end(
     plan: &Plan,
-    directory: &StateDir,
+    setup: Setup<'_>,
     record: &Record,
 ) -> anyhow::Result<(ListenerEnd, Option<OwnedFd>)> {
     match &plan.listener {
@@ -431,11 +442,17 @@ fn listener_end(
             let state = agent::process_state(record, "creating", metadata);
             Ok((ListenerEnd::Agent(agent::connect(path)?, state), None))
         }
-        Listener::Supervisor { continued } => {
-            let socket = directory.file(SUPERVISOR_SOCKET);
-            let (control, pid) = supervisor::spawn(&socket, continued)?.split();
+        Listener::Supervisor { .. } => {
+            let (control, pid) = supervisor::spawn(setup)?.split();
             Ok((ListenerEnd::Supervisor(control), Some(pid)))
         }
+    }
+}
+
+fn continued(listener: &Listener) -> &[String] {
+    match listener {
+        Listener::Supervisor { continued } => continued,
+        Listener::None | Listener::Agent { .. } => &[],
     }
 }
 

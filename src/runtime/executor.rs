@@ -157,7 +157,7 @@ impl Executor {
         if let ListenerEnd::Supervisor(socket) = &self.prepared.listener
             && matches!(self.prepared.role, Role::First { .. })
         {
-            supervisor::introduce(socket.as_fd(), host_proc.as_fd())?;
+            supervisor::introduce(socket.as_fd(), host_proc.as_fd(), host_pid)?;
         }
         if let Role::First { commit, commit_write, .. } = &self.prepared.role {
             // this process's copy of create's end would keep the end of create from being seen

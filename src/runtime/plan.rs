@@ -37,9 +37,9 @@ pub enum Listener {
         /// `linux.seccomp.listenerMetadata`.
         metadata: String,
     },
-    /// brig's supervisor, which continues these calls.
+    /// brig's supervisor.
     Supervisor {
-        /// The calls' names.
+        /// Calls that it continues without a look: for tests of its seat.
         continued: Vec<String>,
     },
 }
@@ -71,7 +71,8 @@ impl Baseline {
 /// Every fault of `linux.seccomp`, and a listener that two want.
 pub fn make(
     written: Option<&Value>,
-    mediated: &[String],
+    mediated: &[Mediated],
+    continued: &[String],
     capabilities: CapabilitySets,
     policy: &[Restriction],
     baseline: Baseline,
@@ -82,10 +83,13 @@ pub fn make(
         (None, Baseline::Default) => Some(default_profile(native, capabilities)?),
         (None, Baseline::None) => None,
     };
-    if spec.is_none() && policy.is_empty() && mediated.is_empty() {
+    if spec.is_none() && policy.is_empty() && mediated.is_empty() && continued.is_empty() {
         return Ok(Plan { program: None, flags: FilterFlags::default(), listener: Listener::None });
     }
-    let mediated = mediated.iter().map(|name| resolve(name)).collect::<Result<Vec<_>, _>>()?;
+    let mut mediated = mediated.to_vec();
+    for name in continued {
+        mediated.push(resolve(name)?);
+    }
     let mut restrictions = policy.to_vec();
     if !mediated.is_empty() {
         restrictions.extend(Restriction::while_mediated());
@@ -97,7 +101,7 @@ pub fn make(
     if written.is_some() {
         warn(&input);
     }
-    let listener = listener(compiled.notifies, spec.as_ref(), &mediated)?;
+    let listener = listener(compiled.notifies, spec.as_ref(), &mediated, continued)?;
     // TSYNC says that all threads take the program: the one that loads it is the only one that is
     // left after execve, and the thread that hands the listener over must not be under it
     let flags = compiled.flags.without(FilterFlags::TSYNC);
@@ -136,10 +140,10 @@ fn listener(
     notifies: bool,
     spec: Option<&Seccomp>,
     mediated: &[Mediated],
+    continued: &[String],
 ) -> anyhow::Result<Listener> {
     if !mediated.is_empty() {
-        let continued = mediated.iter().map(|one| one.syscall.name().to_owned()).collect();
-        return Ok(Listener::Supervisor { continued });
+        return Ok(Listener::Supervisor { continued: continued.to_vec() });
     }
     if !notifies {
         return Ok(Listener::None);
@@ -191,7 +195,7 @@ mod tests {
 
     #[test]
     fn a_specification_without_seccomp_gets_the_default_profile() {
-        let plan = make(None, &[], CapabilitySets::default(), &[], Baseline::Default).unwrap();
+        let plan = make(None, &[], &[], CapabilitySets::default(), &[], Baseline::Default).unwrap();
         check(&plan, "openat", [0; 6], Action::Allow);
         assert!(!plan.allows("mount") && !plan.allows("io_uring_setup"));
         assert_eq!(plan.listener, Listener::None);
@@ -201,16 +205,16 @@ mod tests {
     fn a_specification_that_allows_everything_is_taken_at_its_word() {
         let spec = serde_json::json!({ "defaultAction": "SCMP_ACT_ALLOW" });
         let plan =
-            make(Some(&spec), &[], CapabilitySets::default(), &[], Baseline::Default).unwrap();
+            make(Some(&spec), &[], &[], CapabilitySets::default(), &[], Baseline::Default).unwrap();
         assert!(plan.allows("seccomp") && plan.allows("mount"));
     }
 
     #[test]
     fn a_policy_that_leaves_everything_to_the_specification_adds_no_program() {
-        let plan = make(None, &[], CapabilitySets::default(), &[], Baseline::None).unwrap();
+        let plan = make(None, &[], &[], CapabilitySets::default(), &[], Baseline::None).unwrap();
         assert!(plan.program.is_none());
         let deny = Restriction::while_mediated();
-        let plan = make(None, &[], CapabilitySets::default(), &deny, Baseline::None).unwrap();
+        let plan = make(None, &[], &[], CapabilitySets::default(), &deny, Baseline::None).unwrap();
         check(&plan, "userfaultfd", [0; 6], Action::Errno(1));
         assert!(plan.allows("mount"));
         assert_eq!(Baseline::None.or(Baseline::Default), Baseline::Default);
@@ -222,7 +226,8 @@ mod tests {
         let spec = serde_json::json!({ "defaultAction": "SCMP_ACT_ALLOW" });
         let mediated = ["getppid".to_owned()];
         let plan =
-            make(Some(&spec), &mediated, CapabilitySets::default(), &[], Baseline::None).unwrap();
+            make(Some(&spec), &[], &mediated, CapabilitySets::default(), &[], Baseline::None)
+                .unwrap();
         check(&plan, "seccomp", [1, 8, 0, 0, 0, 0], busy);
         check(&plan, "seccomp", [1, 0x3f, 0, 0, 0, 0], busy);
         check(&plan, "seccomp", [1, 0xffff_ffff_0000_0008, 0, 0, 0, 0], busy);

@@ -2,35 +2,60 @@
 //! The supervisor: brig's process that answers mediated system calls, one per container.
 //!
 //! It is started by create before the container's first process, stays outside the container's pid
-//! namespace, joins its other namespaces, drops every capability, confines itself and only then
-//! lets create go on. A container that mediates nothing has none.
+//! namespace, joins its other namespaces, keeps the capabilities that it must exercise for callers,
+//! confines itself and only then lets create go on. A container that mediates nothing has none.
 //!
-//! Guarantees: it holds no descriptor of its caller's but the three that it needs, so that nobody
-//! waits for the end of a pipe because of it; it is not dumpable; it ends by itself, on every way
-//! that create can fail and when the last process under its listeners has ended. What it does not
-//! do yet: anything with the calls other than to let the kernel go on with them.
+//! Guarantees: it holds no descriptor of its caller's but those that it needs, so that nobody waits
+//! for the end of a pipe because of it; it is not dumpable; it ends by itself, on every way that
+//! create can fail and when the last process under its listeners has ended. If it ends in any other
+//! way or hangs, the [`watch`]er kills the container.
+//!
+//! What it does not do: decide (`brig_policy::decide`) or read what a workload hands over
+//! (`brig_policy::call`).
 
+mod answer;
+mod caller;
 mod confine;
+mod dispatch;
+mod files;
+mod judge;
+mod log;
+mod place;
+mod pool;
 mod serve;
+mod standing;
+mod walk;
+mod watch;
 
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
+use std::sync::{Arc, RwLock};
 
-use anyhow::{Context as _, bail};
-use rustix::fs::{Mode, OFlags, openat};
+use anyhow::{Context as _, anyhow, bail};
+use brig_policy::call::status::Status;
+use brig_policy::decide::Decider;
+use brig_policy::path::AbsPath;
+use brig_policy::policy::{AccessSet, Policy};
+use rustix::fs::{Mode, OFlags, openat, readlinkat};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::DumpableBehavior;
 
+use crate::runtime::cgroup::Location;
+use crate::runtime::domain::Domain;
 use crate::runtime::process::Identity;
 use crate::sys::fork::{Fork, exit_now, fork};
-use crate::sys::{descriptors, namespace, signal, socket};
+use crate::sys::{descriptors, namespace, pidfd, signal, socket};
+
+use judge::Judge;
+pub use log::Target as Log;
+use pool::Pool;
 
 /// The message that carries a listener.
 pub const LISTENER: &[u8] = b"listener";
-/// The message that carries the container's namespaces.
-const NAMESPACES: &[u8] = b"namespaces";
+/// The message that carries the container's namespaces; its first process's pid on the host follows.
+const NAMESPACES: &[u8] = b"namespaces ";
 /// The answer once the supervisor is in its place.
 const READY: &[u8] = b"ready";
 
@@ -42,6 +67,25 @@ const JOINED: [(&str, libc::c_int); 5] = [
     ("ipc", libc::CLONE_NEWIPC),
     ("uts", libc::CLONE_NEWUTS),
 ];
+
+/// What a supervisor is started with.
+#[derive(Debug)]
+pub struct Setup<'a> {
+    /// Where added processes hand over their listeners.
+    pub socket: &'a Path,
+    /// The policy.
+    pub policy: &'a Arc<Policy>,
+    /// What is made of it in the container.
+    pub domain: &'a Domain,
+    /// The calls that are continued without a look, to test the seat.
+    pub continued: &'a [String],
+    /// The capabilities that the container's processes can have.
+    pub capabilities: u64,
+    /// The container's cgroup.
+    pub cgroup: &'a Location,
+    /// Where decisions go.
+    pub log: log::Target,
+}
 
 /// A supervisor that has been started.
 #[derive(Debug)]
@@ -71,27 +115,52 @@ impl Spawned {
     }
 }
 
-/// Starts a supervisor that listens for added processes at `path` and continues the calls named.
+/// What all workers share.
+#[derive(Debug)]
+pub struct Shared {
+    /// The policy.
+    pub judge: Judge,
+    /// The host's /proc.
+    pub proc: OwnedFd,
+    /// What `/proc/PID/ns/user` reads of processes in the container's user namespace.
+    pub user_namespace: Vec<u8>,
+    /// Where procfs is mounted.
+    procs: Vec<AbsPath>,
+    /// How deep the container's pid namespace is in the host's.
+    pid_level: usize,
+    /// The capabilities that may be put in force.
+    pub permitted: u64,
+    /// How many threads can run at once.
+    pub processors: usize,
+    /// Read by what makes or removes a name, written by what moves one.
+    pub names: RwLock<()>,
+    /// Native numbers of calls that are continued without a look.
+    pub continued: Vec<i32>,
+}
+
+/// Starts a supervisor, and who watches it.
 ///
 /// # Errors
 ///
 /// The kernel's.
-pub fn spawn(path: &Path, continued: &[String]) -> anyhow::Result<Spawned> {
+pub fn spawn(setup: Setup<'_>) -> anyhow::Result<Spawned> {
     let (control, theirs) = socket::pair().context("socketpair")?;
-    let added = socket::listen(path).context("socket for added processes")?;
+    let (heart, watchers) = socket::pair().context("socketpair")?;
+    let added = socket::listen(setup.socket).context("socket for added processes")?;
     let (pid, pid_write) = pipe_with(PipeFlags::CLOEXEC).context("pipe")?;
-    let numbers = serve::numbers(continued)?;
     match fork().context("fork")? {
-        // the middle child is reaped by whoever reaps brig's children: nothing waits for it here
+        // the watcher is reaped by whoever reaps brig's children: nothing waits for it here
         Fork::Parent(_) => Ok(Spawned { control, pid }),
         Fork::Child => match fork() {
             Ok(Fork::Parent(pid)) => {
                 let told = File::from(pid_write).write_all(&pid.to_ne_bytes());
-                exit_now(i32::from(told.is_err()))
+                if told.is_err() {
+                    exit_now(1);
+                }
+                watch::live(watchers, pid, setup.cgroup)
             }
             Ok(Fork::Child) => {
-                let ends = Ends { control: theirs, added };
-                let status = live(ends, &numbers);
+                let status = live(Ends { control: theirs, added, heart }, setup);
                 exit_now(i32::from(status.is_err()))
             }
             Err(_) => exit_now(1),
@@ -103,65 +172,153 @@ pub fn spawn(path: &Path, continued: &[String]) -> anyhow::Result<Spawned> {
 struct Ends {
     control: OwnedFd,
     added: OwnedFd,
+    /// Where the watcher asks whether it is alive.
+    heart: OwnedFd,
 }
 
-fn live(ends: Ends, continued: &[i32]) -> anyhow::Result<()> {
+fn live(ends: Ends, setup: Setup<'_>) -> anyhow::Result<()> {
     rustix::process::setsid().context("setsid")?;
-    let ends = leave_the_caller(ends)?;
+    let kept = [&ends.control, &ends.added, &ends.heart];
+    let record = match setup.domain {
+        Domain::New(_, record) => Some(record.as_ref()),
+        Domain::None | Domain::Again(_) => None,
+    };
+    let kept = leave_the_caller(kept.into_iter().chain(record).chain(setup.log.descriptor()))?;
+    std::mem::forget(ends);
+    let mut kept = kept.into_iter();
+    let (Some(control), Some(added), Some(heart)) = (kept.next(), kept.next(), kept.next()) else {
+        bail!("no descriptors")
+    };
+    let rest: Vec<OwnedFd> = kept.collect();
     rustix::thread::set_name(c"brig-supervisor").context("prctl(PR_SET_NAME)")?;
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
         .context("prctl(PR_SET_DUMPABLE, 0)")?;
     signal::unblock_all().context("signal mask")?;
-    let Some(namespaces) = receive_namespaces(&ends.control)? else { return Ok(()) };
-    let placed = join(&namespaces).and_then(|()| confine::apply());
-    drop(namespaces);
-    match placed {
-        Ok(()) => socket::send(ends.control.as_fd(), READY, &[]).context("answer")?,
+    signal::interrupt_on(pool::CANCEL).context("sigaction")?;
+    let Some((namespaces, init)) = receive_namespaces(&control)? else { return Ok(()) };
+    let init_fd = pidfd::open_process(init).context("pidfd_open of the first process")?;
+    socket::send(heart.as_fd(), watch::INIT, &[init_fd.as_fd()]).context("tell the watcher")?;
+    let placed = place_itself(&namespaces, init, &setup, &rest);
+    drop((namespaces, rest));
+    let pool = match placed.and_then(|shared| begin(Arc::new(shared))) {
+        Ok(pool) => pool,
         Err(error) => {
             let text = format!("{error:#}");
-            socket::send(ends.control.as_fd(), text.as_bytes(), &[]).context("answer")?;
+            socket::send(control.as_fd(), text.as_bytes(), &[]).context("answer")?;
             return Err(error);
         }
-    }
-    serve::serve(ends.control, ends.added, continued)
+    };
+    let ends = serve::Ends { control, added, heart, init: init_fd };
+    serve::serve(ends, pool)
 }
 
-/// /dev/null on the standard streams; everything else but the two ends is closed.
-fn leave_the_caller(ends: Ends) -> anyhow::Result<Ends> {
+/// Starts the threads that serve; the calling one reaches nothing from here on.
+fn begin(shared: Arc<Shared>) -> anyhow::Result<Pool> {
+    let pool = Pool::start(shared).context("start a thread")?;
+    confine::reach_nothing()?;
+    Ok(pool)
+}
+
+/// Joins the container's namespaces and confines itself.
+fn place_itself(
+    namespaces: &[OwnedFd],
+    init: i32,
+    setup: &Setup<'_>,
+    rest: &[OwnedFd],
+) -> anyhow::Result<Shared> {
+    let proc = crate::runtime::executor::open_host_proc().context("open /proc")?;
+    let level = status(&proc, init)?.ns_pids.len().saturating_sub(1);
+    let (record, log) = match (setup.domain, rest) {
+        (Domain::New(..), [record, log @ ..]) => (Some(record), log),
+        (_, log) => (None, log),
+    };
+    let judge = judge(setup, record, log)?;
+    join(&proc, namespaces)?;
+    let user_namespace = readlinkat(&proc, "self/ns/user", Vec::new()).context("own namespace")?;
+    let shared = Shared {
+        judge,
+        user_namespace: user_namespace.into_bytes(),
+        procs: proc_mounts(&proc)?,
+        pid_level: level,
+        permitted: confine::permitted(setup.capabilities)?,
+        processors: std::thread::available_parallelism().map_or(1, usize::from),
+        names: RwLock::new(()),
+        continued: serve::numbers(setup.continued)?,
+        proc,
+    };
+    // what is reached by descriptor is reached from here
+    rustix::process::fchdir(&shared.proc).context("fchdir(/proc)")?;
+    confine::apply(shared.permitted)?;
+    Ok(shared)
+}
+
+/// What the policy means in this container.
+fn judge(setup: &Setup<'_>, record: Option<&OwnedFd>, log: &[OwnedFd]) -> anyhow::Result<Judge> {
+    let log = setup.log.open(log.first())?;
+    let policy = Arc::clone(setup.policy);
+    let Some(record) = record else {
+        let nothing = brig_policy::plan::files::Placements::default();
+        let decider = Decider::placed(policy, &nothing);
+        return Ok(Judge::new(decider, Vec::new(), AccessSet::EMPTY, log));
+    };
+    let applied = crate::runtime::domain::read(record).context("what was made of the policy")?;
+    let decider = Decider::placed(policy, &applied.placements);
+    Ok(Judge::new(decider, applied.regions, applied.bounded, log))
+}
+
+fn status(proc: &OwnedFd, pid: i32) -> anyhow::Result<Status> {
+    let text = caller::read_whole(proc, &format!("{pid}/status"))
+        .map_err(|errno| anyhow!("read /proc/{pid}/status: {errno}"))?;
+    Status::parse(&text).map_err(|errno| anyhow!("/proc/{pid}/status: {errno}"))
+}
+
+/// Where procfs is mounted, by `/proc/self/mountinfo`.
+fn proc_mounts(proc: &OwnedFd) -> anyhow::Result<Vec<AbsPath>> {
+    let text = caller::read_whole(proc, "self/mountinfo")
+        .map_err(|errno| anyhow!("read /proc/self/mountinfo: {errno}"))?;
+    Ok(brig_policy::call::mounts::of_kind(&text, "proc"))
+}
+
+/// /dev/null on the standard streams; everything else but these is closed.
+fn leave_the_caller<'a>(kept: impl Iterator<Item = &'a OwnedFd>) -> anyhow::Result<Vec<OwnedFd>> {
+    const ABOVE: i32 = 64;
+    let moved: Result<Vec<_>, _> = kept.map(|fd| descriptors::move_up(fd, ABOVE)).collect();
+    let moved = moved.context("fcntl(F_DUPFD)")?;
     let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
         .context("open /dev/null")?;
     rustix::stdio::dup2_stdin(&null)?;
     rustix::stdio::dup2_stdout(&null)?;
     rustix::stdio::dup2_stderr(&null)?;
-    let control = descriptors::move_up(&ends.control, 16)?;
-    let added = descriptors::move_up(&ends.added, 16)?;
     // INVARIANT: this process was forked a moment ago and never drops what its parent owned
-    let kept = Ends {
-        control: descriptors::install(&control, 3)?,
-        added: descriptors::install(&added, 4)?,
-    };
-    std::mem::forget((null, control, added, ends));
-    descriptors::close_between(5, i32::MAX).context("close_range")?;
-    Ok(kept)
+    let install = |(fd, number)| descriptors::install(fd, number);
+    let installed: Result<Vec<_>, _> = moved.iter().zip(3..).map(install).collect();
+    let installed = installed.context("dup3")?;
+    let first_other = 3 + i32::try_from(installed.len()).unwrap_or(i32::MAX);
+    std::mem::forget((null, moved));
+    descriptors::close_between(first_other, i32::MAX).context("close_range")?;
+    Ok(installed)
 }
 
 /// `None` where create ended before there was a container.
-fn receive_namespaces(control: &OwnedFd) -> anyhow::Result<Option<Vec<OwnedFd>>> {
+fn receive_namespaces(control: &OwnedFd) -> anyhow::Result<Option<(Vec<OwnedFd>, i32)>> {
     let mut buffer = [0; 64];
     let (length, fds) = socket::receive(control, &mut buffer).context("receive namespaces")?;
-    match &buffer[..length] {
-        b"" => Ok(None),
-        NAMESPACES if fds.len() == JOINED.len() => Ok(Some(fds)),
+    if length == 0 {
+        return Ok(None);
+    }
+    let pid =
+        buffer[..length].strip_prefix(NAMESPACES).and_then(|pid| std::str::from_utf8(pid).ok());
+    match pid.and_then(|pid| pid.parse().ok()) {
+        Some(pid) if fds.len() == JOINED.len() => Ok(Some((fds, pid))),
         _ => bail!("an unknown message in the place of the namespaces"),
     }
 }
 
-fn join(namespaces: &[OwnedFd]) -> anyhow::Result<()> {
-    let host_proc = crate::runtime::executor::open_host_proc().context("open /proc")?;
+fn join(host_proc: &OwnedFd, namespaces: &[OwnedFd]) -> anyhow::Result<()> {
     let mut differing = Vec::new();
     for ((name, kind), theirs) in JOINED.iter().zip(namespaces) {
         let own = openat(
-            &host_proc,
+            host_proc,
             format!("self/ns/{name}"),
             OFlags::RDONLY | OFlags::CLOEXEC,
             Mode::empty(),
@@ -177,13 +334,41 @@ fn join(namespaces: &[OwnedFd]) -> anyhow::Result<()> {
     namespace::become_root().context("become root of the container")
 }
 
+impl Shared {
+    /// Whether a path lies in procfs.
+    pub fn is_in_proc(&self, path: Option<&AbsPath>) -> bool {
+        path.is_some_and(|path| self.procs.iter().any(|proc| judge::is_beneath(path, proc)))
+    }
+
+    /// What a new worker needs besides: root, working directory and umask of its own.
+    pub fn prepare_worker(&self) -> io::Result<()> {
+        crate::sys::identity::own_directories()
+    }
+}
+
+impl caller::Call<'_> {
+    /// The ids of the caller's process and thread, in the container's pid namespace.
+    pub fn ids_in_container(&self) -> Result<(i32, i32), brig_policy::policy::Errno> {
+        let status = self.status()?;
+        let level = self.shared.pid_level;
+        match (status.ns_tgids.get(level), status.ns_pids.get(level)) {
+            (Some(tgid), Some(tid)) => Ok((*tgid, *tid)),
+            _ => Err(brig_policy::policy::Errno::ENOENT),
+        }
+    }
+}
+
 /// The container's side, in the first process: shows the namespaces and waits until the supervisor
 /// is in its place.
 ///
 /// # Errors
 ///
 /// What the supervisor could not do, as text.
-pub fn introduce(control: BorrowedFd<'_>, host_proc: BorrowedFd<'_>) -> Result<(), String> {
+pub fn introduce(
+    control: BorrowedFd<'_>,
+    host_proc: BorrowedFd<'_>,
+    host_pid: i32,
+) -> Result<(), String> {
     let opened = JOINED.iter().map(|(name, _)| {
         let flags = OFlags::RDONLY | OFlags::CLOEXEC;
         openat(host_proc, format!("self/ns/{name}"), flags, Mode::empty())
@@ -192,7 +377,8 @@ pub fn introduce(control: BorrowedFd<'_>, host_proc: BorrowedFd<'_>) -> Result<(
     let opened = opened.map_err(|error| format!("open own namespaces: {error}"))?;
     let fds: Vec<BorrowedFd<'_>> = opened.iter().map(AsFd::as_fd).collect();
     let exchange = || -> io::Result<Vec<u8>> {
-        socket::send(control, NAMESPACES, &fds)?;
+        let message = [NAMESPACES, host_pid.to_string().as_bytes()].concat();
+        socket::send(control, &message, &fds)?;
         let mut buffer = [0; 1024];
         let (length, _) = socket::receive(control, &mut buffer)?;
         Ok(buffer[..length].to_vec())

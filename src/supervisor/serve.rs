@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The loop: listeners come in, notifications are answered, listeners end.
+//! The loop of the thread that talks to brig: listeners come in and end, the watcher asks.
 //!
-//! One thread, no allocation per notification. A listener that reports the end of its last process
-//! is closed; the loop ends with the last of them.
+//! It touches nothing of the workload's and never waits for it, so that it always answers the
+//! watcher; calls are the [`super::pool`]'s.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow};
 use brig_policy::seccomp::{Arch, Syscall};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::net::{SocketFlags, accept_with, sockopt};
 
-use super::LISTENER;
-use crate::sys::notify::{self, Answer};
-use crate::sys::socket;
+use super::pool::{Pool, Queue};
+use super::{LISTENER, READY, watch};
+use crate::sys::{notify, signal, socket};
 
 /// The native numbers of calls.
 ///
@@ -31,16 +32,30 @@ pub fn numbers(names: &[String]) -> anyhow::Result<Vec<i32>> {
     names.iter().map(number).collect()
 }
 
+/// Whom the loop talks to.
+#[derive(Debug)]
+pub struct Ends {
+    /// The first process, until it has handed over its listener or ended.
+    pub control: OwnedFd,
+    /// Where added processes connect.
+    pub added: OwnedFd,
+    /// The watcher.
+    pub heart: OwnedFd,
+    /// A pidfd of the first process.
+    pub init: OwnedFd,
+}
+
 /// What the loop holds.
-struct Seat<'a> {
+struct Seat {
     /// Until the first process has handed over its listener or ended.
     control: Option<OwnedFd>,
-    /// Where added processes connect.
     added: OwnedFd,
+    heart: OwnedFd,
+    init: OwnedFd,
     /// Connections of added processes that have not handed over a listener yet.
     arriving: Vec<OwnedFd>,
-    listeners: Vec<OwnedFd>,
-    continued: &'a [i32],
+    queues: Vec<Arc<Queue>>,
+    pool: Pool,
     /// How the caller of create looks from here.
     operator: u32,
 }
@@ -50,65 +65,73 @@ struct Seat<'a> {
 /// # Errors
 ///
 /// The kernel's, other than about one single caller.
-pub fn serve(control: OwnedFd, added: OwnedFd, continued: &[i32]) -> anyhow::Result<()> {
+pub fn serve(ends: Ends, pool: Pool) -> anyhow::Result<()> {
+    let Ends { control, added, heart, init } = ends;
     let operator = sockopt::socket_peercred(&control).context("SO_PEERCRED")?.uid.as_raw();
-    let mut seat = Seat {
-        control: Some(control),
-        added,
-        arriving: Vec::new(),
-        listeners: Vec::new(),
-        continued,
-        operator,
-    };
-    while seat.control.is_some() || !seat.listeners.is_empty() {
+    socket::send(control.as_fd(), READY, &[]).context("answer")?;
+    let (arriving, queues) = (Vec::new(), Vec::new());
+    let control = Some(control);
+    let mut seat = Seat { control, added, heart, init, arriving, queues, pool, operator };
+    while seat.control.is_some() || !seat.queues.is_empty() {
         seat.turn()?;
     }
     Ok(())
 }
 
-impl Seat<'_> {
+impl Seat {
     fn turn(&mut self) -> anyhow::Result<()> {
+        let nothing = PollFlags::empty();
         let mut fds: Vec<PollFd<'_>> = Vec::new();
-        let all = self.listeners.iter().chain(&self.arriving).chain(self.control.as_ref());
+        // calls are the workers'; here only the end of the callers matters
+        fds.extend(self.queues.iter().map(|queue| PollFd::new(queue.listener(), nothing)));
+        let all = self.arriving.iter().chain(self.control.as_ref());
         fds.extend(all.map(|fd| PollFd::new(fd, PollFlags::IN)));
         fds.push(PollFd::new(&self.added, PollFlags::IN));
+        fds.push(PollFd::new(&self.heart, PollFlags::IN));
         match poll(&mut fds, None) {
             Err(rustix::io::Errno::INTR) => return Ok(()),
             other => other.context("poll")?,
         };
         let ready: Vec<PollFlags> = fds.iter().map(PollFd::revents).collect();
         drop(fds);
-        let (listeners, rest) = ready.split_at(self.listeners.len());
+        let (queues, rest) = ready.split_at(self.queues.len());
         let (arriving, rest) = rest.split_at(self.arriving.len());
-        self.answer(listeners);
+        self.end_queues(queues);
         self.take_arrivals(arriving);
-        let (control, added) = rest.split_at(usize::from(self.control.is_some()));
+        let (control, rest) = rest.split_at(usize::from(self.control.is_some()));
         if control.iter().any(|flags| !flags.is_empty()) {
             self.take_first();
         }
-        if added.iter().any(|flags| flags.contains(PollFlags::IN)) {
+        let [added, heart] = rest else { return Ok(()) };
+        if added.contains(PollFlags::IN) {
             self.accept();
         }
-        Ok(())
+        if heart.is_empty() { Ok(()) } else { self.beat() }
     }
 
-    fn answer(&mut self, ready: &[PollFlags]) {
+    fn end_queues(&mut self, ready: &[PollFlags]) {
         let mut ready = ready.iter();
-        let continued = self.continued;
-        self.listeners.retain(|listener| {
+        self.queues.retain(|queue| {
             let flags = ready.next().copied().unwrap_or(PollFlags::empty());
-            if flags.contains(PollFlags::IN) {
-                answer_one(listener.as_fd(), continued);
+            let over = flags.intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL);
+            if over {
+                queue.close();
             }
-            !flags.intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL)
+            !over
         });
+    }
+
+    fn serve(&mut self, listener: OwnedFd) {
+        // KERNEL(6.6): without it a call takes longer where caller and worker are on two processors
+        notify::wake_in_turn(listener.as_fd()).unwrap_or_default();
+        self.queues.push(self.pool.serve(listener));
     }
 
     /// The first process's message, or the end of create or of that process.
     fn take_first(&mut self) {
         let Some(control) = self.control.take() else { return };
         if let Some(listener) = receive_listener(&control) {
-            self.listeners.push(listener);
+            self.serve(listener);
         }
     }
 
@@ -122,7 +145,7 @@ impl Seat<'_> {
             found.extend(receive_listener(connection));
             false
         });
-        self.listeners.append(&mut found);
+        found.into_iter().for_each(|listener| self.serve(listener));
     }
 
     /// Only who may create containers may add processes to one. The socket lies in a directory that
@@ -135,22 +158,25 @@ impl Seat<'_> {
             self.arriving.push(connection);
         }
     }
+
+    /// Answers the watcher. If there is none any more, nobody would kill the container when this
+    /// process ends: then both end now.
+    fn beat(&mut self) -> anyhow::Result<()> {
+        let mut buffer = [0; 16];
+        match socket::receive(&self.heart, &mut buffer) {
+            Ok((length, _)) if length > 0 => {
+                socket::send(self.heart.as_fd(), watch::BEAT, &[]).context("answer the watcher")
+            }
+            _ => {
+                signal::send(self.init.as_fd(), libc::SIGKILL).context("kill the container")?;
+                Err(anyhow!("the watcher ended"))
+            }
+        }
+    }
 }
 
 fn receive_listener(socket: &OwnedFd) -> Option<OwnedFd> {
     let mut buffer = [0; 64];
     let (length, mut fds) = socket::receive(socket, &mut buffer).ok()?;
     (&buffer[..length] == LISTENER && fds.len() == 1).then(|| fds.pop()).flatten()
-}
-
-/// A caller that is gone by now needs no answer, and a notification that cannot be received is
-/// none: both are the next turn's business, where the listener says so.
-fn answer_one(listener: BorrowedFd<'_>, continued: &[i32]) {
-    let Ok(notification) = notify::receive(listener) else { return };
-    let native = Arch::of_build().map(Arch::token);
-    let known = native == Some(notification.arch) && continued.contains(&notification.number);
-    // INVARIANT: the calls of this table are ones that the specification allows with every
-    // argument, so that nothing that the caller swaps in is denied to it anyway
-    let answer = if known { Answer::Continue } else { Answer::Errno(libc::EPERM) };
-    notify::answer(listener, notification.id, answer).unwrap_or_default();
 }

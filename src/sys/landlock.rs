@@ -166,18 +166,36 @@ pub fn restrict_self(ruleset: BorrowedFd<'_>) -> io::Result<()> {
     super::check(result).map(drop)
 }
 
+/// `LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET` and `LANDLOCK_SCOPE_SIGNAL` of linux/landlock.h.
+const SCOPE_ABSTRACT_UNIX_SOCKET: u64 = 1 << 0;
+const SCOPE_SIGNAL: u64 = 1 << 1;
+
+/// Whether processes outside a domain can be signalled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signals {
+    /// They can.
+    Allowed,
+    /// They cannot. KERNEL(6.12).
+    #[cfg_attr(not(test), expect(dead_code, reason = "what tests measure against"))]
+    Denied,
+}
+
 /// Puts the calling thread into a domain that handles all that the kernel can handle and grants
 /// nothing. no_new_privs must be set.
 ///
 /// # Errors
 ///
 /// The kernel's.
-pub fn deny_everything() -> io::Result<()> {
+pub fn deny_everything(signals: Signals) -> io::Result<()> {
     let abi = abi()?;
     let handled = Handled {
         fs: brig_policy::plan::Rights::of_abi(abi).0,
         net: if abi >= 4 { 0b11 } else { 0 },
-        scoped: if abi >= 6 { 0b11 } else { 0 },
+        scoped: match signals {
+            _ if abi < 6 => 0,
+            Signals::Denied => SCOPE_ABSTRACT_UNIX_SOCKET | SCOPE_SIGNAL,
+            Signals::Allowed => SCOPE_ABSTRACT_UNIX_SOCKET,
+        },
     };
     restrict_self(create_ruleset(handled, abi)?.as_fd())
 }
@@ -212,7 +230,7 @@ mod tests {
         // a domain is a thread's
         let confined = std::thread::spawn(move || {
             rustix::thread::set_no_new_privs(true).unwrap();
-            deny_everything().unwrap();
+            deny_everything(Signals::Denied).unwrap();
             (tries(), TcpStream::connect(address).err().map(|error| error.kind()))
         });
         let (tried, connected) = confined.join().unwrap();

@@ -6,15 +6,19 @@
 
 #![allow(unsafe_code)]
 
+pub mod attributes;
 pub mod descriptors;
 pub mod environment;
 pub mod exec;
 pub mod fork;
+pub mod identity;
 pub mod keyring;
 pub mod landlock;
+pub mod memory;
 pub mod mount;
 pub mod namespace;
 pub mod notify;
+pub mod pidfd;
 pub mod sched;
 pub mod seccomp;
 pub mod signal;

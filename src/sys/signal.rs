@@ -54,6 +54,18 @@ pub fn set_default(number: i32) -> io::Result<()> {
     super::check(result).map(drop)
 }
 
+/// `sigaction(number, { a handler that does nothing, without SA_RESTART })`: the signal ends what a
+/// thread waits for, and nothing else.
+pub fn interrupt_on(number: i32) -> io::Result<()> {
+    extern "C" fn nothing(_: libc::c_int) {}
+    // SAFETY: all-zero is a valid value of this struct: no flags, an empty mask.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    action.sa_sigaction = nothing as extern "C" fn(libc::c_int) as libc::sighandler_t;
+    // SAFETY: the action is initialised; its handler does nothing, which is safe at any moment.
+    let result = unsafe { libc::sigaction(number, &raw const action, std::ptr::null_mut()) };
+    super::check(result.into()).map(drop)
+}
+
 /// Blocks all signals that can be in the calling thread.
 pub fn block_all() -> io::Result<()> {
     let set = full();

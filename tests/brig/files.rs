@@ -378,16 +378,3 @@ fn sockets_that_no_rule_can_use_are_not_made() {
     }
     assert!(!out.contains("fast open sendto 95") && !out.contains("io_uring 38"), "{out}");
 }
-
-#[test]
-fn what_needs_a_supervisor_is_an_error_that_names_the_rule() {
-    let mut t = test!();
-    for (profile, call) in [
-        ("[files]\nread = [\"/\"]\ndeny = [\"/etc/*.key\"]\n", "openat"),
-        ("[network]\nconnect = [\"tcp 10.0.0.1:443\"]\nbind = []\n", "connect"),
-    ] {
-        let out = script(&mut t, profile, "true").fails_with("needs a supervisor for");
-        assert!(out.stderr.contains(call) && out.stderr.contains("files.toml:"), "{out:?}");
-        t.assert_clean();
-    }
-}

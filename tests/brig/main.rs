@@ -29,6 +29,7 @@ mod malformed;
 mod mounts;
 mod namespaces;
 mod profiles;
+mod regions;
 mod residue;
 mod rootless;
 mod seccomp;

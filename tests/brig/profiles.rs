@@ -345,17 +345,6 @@ fn a_required_profile_cannot_be_escaped() {
 }
 
 #[test]
-fn rules_that_need_a_supervisor_keep_a_container_from_being_made() {
-    let mut t = test!();
-    t.profile("default.toml", "[network]\nconnect = [\"tcp 10.0.0.0/8\"]\n");
-    t.run(["/bin/true"]).fails_with("default.toml:2");
-    // nor does an operator who takes what can be had get less than is said
-    t.configure("enforcement = \"best-effort\"\n");
-    t.run(["/bin/true"]).fails_with("connect");
-    t.assert_clean();
-}
-
-#[test]
 fn a_mask_that_cannot_be_made_is_an_error_or_for_the_operator_to_live_with() {
     let mut t = test!();
     t.profile("default.toml", "[files]\nmask = [\"/\"]\n");

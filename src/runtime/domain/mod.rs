@@ -21,9 +21,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use brig_policy::path::AbsPath;
-use brig_policy::plan::files::{self, Bound, Note, Placements, Settled};
-use brig_policy::plan::{Rights, TcpPorts};
-use brig_policy::policy::Policy;
+use brig_policy::plan::files::{self, Bound, Note, Placements, Region, Settled};
+use brig_policy::plan::{Bounded, Effect, Rights, TcpPorts};
+use brig_policy::policy::{Access, AccessSet, Policy};
 use rustix::fs::{AtFlags, MemfdFlags, Mode, OFlags, StatxFlags, memfd_create, open, statx};
 use serde::{Deserialize, Serialize};
 
@@ -81,6 +81,10 @@ pub struct Applied {
     pub rules: Vec<Rule>,
     /// Where the paths that the policy is written with led to.
     pub placements: Placements,
+    /// Where a pattern tells apart what the kernel cannot: the supervisor's.
+    pub regions: Vec<Region>,
+    /// The accesses that the kernel denies wherever nothing grants them.
+    pub bounded: AccessSet,
     /// What the operator is to be told.
     pub notes: Vec<String>,
     /// What only somebody who asks wants to know.
@@ -177,8 +181,27 @@ fn settle(
             rules.push(rule(tree, path, runs)?);
         }
     }
-    let (ports, signals, placements) = (wanted.ports.clone(), wanted.signals, settled.placements);
-    Ok(Applied { handled, ports, signals, rules, placements, notes, remarks })
+    Ok(Applied {
+        handled,
+        ports: wanted.ports.clone(),
+        signals: wanted.signals,
+        rules,
+        bounded: bounded(&settled, wanted.supported),
+        regions: settled.placed.regions,
+        placements: settled.placements,
+        notes,
+        remarks,
+    })
+}
+
+/// The accesses that the kernel denies wherever the policy does.
+fn bounded(settled: &Settled, supported: Rights) -> AccessSet {
+    let is_bounded =
+        |access: &Access| settled.bounded(Effect::Access(*access), supported) == Bounded::ByKernel;
+    Access::ALL
+        .iter()
+        .filter(|access| is_bounded(access))
+        .fold(AccessSet::EMPTY, |all, access| all.union(AccessSet::of(&[*access])))
 }
 
 fn rules(settled: &Settled, tree: &RealTree<'_>, handled: Rights) -> Result<Vec<Rule>, String> {

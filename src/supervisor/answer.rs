@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+//! How a call ends.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use brig_policy::policy::Errno;
+
+use crate::sys::notify::{self, Answer, OnExec};
+
+/// Why the kernel may go on with a call, reading the caller's memory again.
+///
+/// INVARIANT: who makes one has made sure of what it says, for every call that the caller could
+/// swap in by then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Witness {
+    /// The kernel itself denies everything that the policy denies and that this call can do: what
+    /// it needs is handled by the workload's Landlock domain.
+    Landlock,
+    /// No rule about it is enforced: it is looked at for the log alone.
+    NothingEnforced,
+    /// The call is only mediated to test the supervisor's seat.
+    Seat,
+}
+
+/// What a call gets where it does not fail.
+#[derive(Debug)]
+pub enum Reply {
+    /// The kernel goes on with it.
+    Continue(Witness),
+    /// It returns this.
+    Value(i64),
+    /// It returns a new descriptor of the caller's.
+    Descriptor(OwnedFd, OnExec),
+    /// It is begun again, or ends with EINTR, as the caller's signal handlers say.
+    Interrupted,
+}
+
+/// What a call gets.
+pub type Outcome = Result<Reply, Errno>;
+
+/// The kernel's own number for an interrupted call that is begun again unless a handler says
+/// otherwise (`ERESTARTSYS` of linux/errno.h).
+const ERESTARTSYS: i32 = 512;
+
+/// Gives a call its outcome. Whoever is gone by now needs none.
+pub fn give(listener: BorrowedFd<'_>, id: u64, outcome: Outcome) {
+    let answer = match outcome {
+        // the only place where the kernel is let go on
+        Ok(Reply::Continue(Witness::Landlock | Witness::NothingEnforced | Witness::Seat)) => {
+            Answer::Continue
+        }
+        Ok(Reply::Value(value)) => Answer::Value(value),
+        Ok(Reply::Interrupted) => Answer::Errno(ERESTARTSYS),
+        Ok(Reply::Descriptor(fd, on_exec)) => {
+            match notify::answer_with_descriptor(listener, id, fd.as_fd(), on_exec) {
+                Ok(()) => return,
+                // its table is full, say: never the kernel's turn then
+                Err(error) => Answer::Errno(number(&error)),
+            }
+        }
+        Err(errno) => Answer::Errno(errno.0),
+    };
+    // the notification may be gone: then there is nothing left to answer
+    notify::answer(listener, id, answer).unwrap_or_default();
+}
+
+fn number(error: &io::Error) -> i32 {
+    error.raw_os_error().unwrap_or(libc::EIO)
+}
+
+/// An error of the kernel's as what the caller gets.
+pub fn errno(error: impl Into<io::Error>) -> Errno {
+    Errno(number(&error.into()))
+}

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Calls about files.
+//!
+//! Those that the workload's Landlock domain bounds (opening, creating, renaming, deleting) are done
+//! by brig where the kernel leaves them to it, and go on in the kernel everywhere else. Changes of
+//! metadata, which Landlock does not know, are always done by brig.
+
+mod metadata;
+mod names;
+mod open;
+
+use brig_policy::call::files::{Request, decode};
+use brig_policy::policy::{Access, AccessSet};
+
+use super::answer::Outcome;
+use super::caller::Call;
+
+/// Answers; `None`: it is no call about files.
+pub fn answer(call: &Call<'_>) -> Option<Outcome> {
+    let request = decode(call.syscall, &call.notification.args, call.layout)?;
+    Some(request.and_then(|request| match request {
+        Request::Open { at, how } => open::open(call, &at, how),
+        Request::Truncate { at, length } => open::truncate(call, &at, length),
+        Request::MakeDirectory { .. }
+        | Request::MakeNode { .. }
+        | Request::MakeSymlink { .. }
+        | Request::Link { .. }
+        | Request::Rename { .. }
+        | Request::Unlink { .. }
+        | Request::RemoveDirectory { .. } => names::change(call, &request),
+        Request::SetMode { .. }
+        | Request::SetOwner { .. }
+        | Request::SetTimes { .. }
+        | Request::SetAttribute { .. }
+        | Request::SetAttributeWith { .. }
+        | Request::RemoveAttribute { .. }
+        | Request::SetFileAttributes { .. } => metadata::change(call, &request),
+    }))
+}
+
+/// Leaves it to the kernel.
+fn to_kernel(call: &Call<'_>, needs: &[Access]) -> Outcome {
+    call.shared.judge.leave_to_kernel(AccessSet::of(needs))
+}

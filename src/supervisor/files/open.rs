@@ -1,0 +1,340 @@
+// SPDX-License-Identifier: Apache-2.0
+//! open(2), openat(2), openat2(2), creat(2) and truncate(2).
+//!
+//! What is there is opened in two steps: held with `O_PATH`, which does nothing to it, decided by
+//! its real name, and opened through the descriptor. What is not there is made in a directory that
+//! is held, by a name without any link, and only if it is new: so nothing that was put there
+//! meanwhile is opened without having been decided about.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use brig_policy::call::Pointer;
+use brig_policy::call::files::{At, Base, Empty, How, Last};
+use brig_policy::policy::{Access, Errno};
+use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, openat, openat2, readlinkat};
+
+use super::to_kernel;
+use crate::supervisor::answer::{Outcome, Reply, errno};
+use crate::supervisor::caller::Call;
+use crate::supervisor::judge::Permitted;
+use crate::supervisor::place::{Entry, Found, Limits};
+use crate::supervisor::pool::Wait;
+use crate::sys::notify::OnExec;
+
+/// All that opening can take.
+const NEEDS: [Access; 4] = [Access::Read, Access::List, Access::Modify, Access::Create];
+/// How often something may appear and disappear while it is to be made or opened.
+const MOST_TRIES: usize = 16;
+
+/// What a call wants opened.
+#[derive(Clone, Copy, Debug)]
+struct Wanted {
+    flags: OFlags,
+    mode: Mode,
+    limits: Limits,
+}
+
+/// Answers open(2) and its kin.
+pub fn open(call: &Call<'_>, at: &At, how: How) -> Outcome {
+    // what is malformed, and what opens nothing, is the kernel's to answer
+    let kernel = || to_kernel(call, &NEEDS);
+    let Ok(wanted) = wanted(call, how) else { return kernel() };
+    if wanted.flags.contains(OFlags::PATH) {
+        return kernel();
+    }
+    let Ok(path) = call.path(at.path) else { return kernel() };
+    let last = match wanted.flags.contains(OFlags::NOFOLLOW) {
+        true => Last::NoFollow,
+        false => Last::Follow,
+    };
+    let at = At { last, ..*at };
+    let tmpfile = wanted.flags.contains(OFlags::TMPFILE);
+    if wanted.flags.contains(OFlags::CREATE) && !tmpfile {
+        return create(call, &at, &path, wanted);
+    }
+    match call.find(&at, &path, wanted.limits) {
+        Ok(found) if tmpfile => open_temporary(call, &found, wanted),
+        Ok(found) => open_found(call, &found, wanted),
+        Err(_) => kernel(),
+    }
+}
+
+/// The flags, as openat2(2) reads them.
+fn wanted(call: &Call<'_>, how: How) -> Result<Wanted, Errno> {
+    let (flags, mode, resolve) = match how {
+        How::Registers { flags, mode } => (flags, mode, 0),
+        How::Struct { pointer, size } => read_how(call, pointer, size)?,
+    };
+    let flags = u32::try_from(flags).map_err(|_| Errno::EINVAL)?;
+    let mode = u32::try_from(mode).map_err(|_| Errno::EINVAL)?;
+    let resolve = ResolveFlags::from_bits(resolve).ok_or(Errno::EINVAL)?;
+    if resolve.contains(ResolveFlags::CACHED) {
+        return Err(Errno::EAGAIN);
+    }
+    let flags = OFlags::from_bits_retain(flags);
+    Ok(Wanted { flags, mode: Mode::from_raw_mode(mode & 0o7777), limits: Limits(resolve) })
+}
+
+/// `struct open_how`, whose first 24 bytes every kernel has.
+fn read_how(call: &Call<'_>, pointer: Pointer, size: u64) -> Result<(u64, u64, u64), Errno> {
+    const SIZE: usize = 24;
+    if size != SIZE as u64 {
+        return Err(Errno::EINVAL);
+    }
+    let bytes = call.read(pointer, SIZE)?;
+    let word = |index: usize| {
+        bytes.get(index..index + 8).and_then(|word| word.try_into().ok()).map(u64::from_ne_bytes)
+    };
+    let (Some(flags), Some(mode), Some(resolve)) = (word(0), word(8), word(16)) else {
+        return Err(Errno::EFAULT);
+    };
+    Ok((flags, mode, resolve))
+}
+
+/// The accesses that opening takes, besides making it.
+fn accesses(flags: OFlags, kind: FileType) -> Vec<Access> {
+    let mut accesses = Vec::with_capacity(2);
+    let mode = flags & OFlags::RWMODE;
+    if mode != OFlags::WRONLY {
+        let read = if kind == FileType::Directory { Access::List } else { Access::Read };
+        accesses.push(read);
+    }
+    if mode != OFlags::RDONLY || flags.contains(OFlags::TRUNC) {
+        accesses.push(Access::Modify);
+    }
+    accesses
+}
+
+/// Whether some access is brig's to decide, or to be logged.
+fn is_ours(call: &Call<'_>, path: &brig_policy::path::AbsPath, accesses: &[Access]) -> bool {
+    accesses.iter().any(|access| call.shared.judge.is_mixed(path, *access))
+}
+
+/// Asks for everything that is needed; the last proof stands for all.
+fn permit(
+    call: &Call<'_>,
+    path: &brig_policy::path::AbsPath,
+    accesses: &[Access],
+) -> Result<Vec<Permitted>, Errno> {
+    accesses.iter().map(|access| call.shared.judge.access(call, *access, path)).collect()
+}
+
+/// Opens what is there.
+fn open_found(call: &Call<'_>, found: &Found, wanted: Wanted) -> Outcome {
+    let Some(path) = &found.path else { return to_kernel(call, &NEEDS) };
+    let needs = accesses(wanted.flags, found.kind());
+    if !is_ours(call, path, &needs) {
+        if call.shared.judge.audits() {
+            permit(call, path, &needs)?;
+        }
+        return to_kernel(call, &NEEDS);
+    }
+    let permitted = permit(call, path, &needs)?;
+    reopen(call, found, wanted, &permitted)
+}
+
+/// Opens what is held, as the caller.
+fn reopen(call: &Call<'_>, found: &Found, wanted: Wanted, _: &[Permitted]) -> Outcome {
+    let not_again = OFlags::NOFOLLOW | OFlags::CREATE | OFlags::EXCL;
+    let flags = (wanted.flags - not_again) | OFlags::CLOEXEC;
+    let path = found.by_descriptor();
+    call.assume()?;
+    // what it does to a file (cutting it, waking the other end) is only done for who waits for it
+    call.still_waits()?;
+    let opened = match found.kind() {
+        FileType::Fifo | FileType::CharacterDevice | FileType::BlockDevice | FileType::Socket => {
+            let opened = call.slot.wait(|| openat(CWD, &path, flags, Mode::empty()));
+            match opened {
+                Wait::Done(opened) => opened,
+                Wait::Interrupted => return Ok(Reply::Interrupted),
+                Wait::Gone => return Err(Errno::EINTR),
+            }
+        }
+        _ => openat(CWD, &path, flags, Mode::empty()),
+    };
+    deliver(opened.map_err(errno)?, wanted)
+}
+
+fn deliver(fd: OwnedFd, wanted: Wanted) -> Outcome {
+    let on_exec = match wanted.flags.contains(OFlags::CLOEXEC) {
+        true => OnExec::Close,
+        false => OnExec::Keep,
+    };
+    Ok(Reply::Descriptor(fd, on_exec))
+}
+
+/// `O_TMPFILE`: a file without a name, in a directory.
+fn open_temporary(call: &Call<'_>, found: &Found, wanted: Wanted) -> Outcome {
+    const TMPFILE_NEEDS: [Access; 3] = [Access::Create, Access::Read, Access::Modify];
+    let Some(path) = &found.path else { return to_kernel(call, &NEEDS) };
+    if !found.is_directory() || !is_ours(call, path, &TMPFILE_NEEDS) {
+        return to_kernel(call, &NEEDS);
+    }
+    let mut needs = accesses(wanted.flags, FileType::RegularFile);
+    needs.push(Access::Create);
+    let _permitted = permit(call, path, &needs)?;
+    call.standing.set_umask(call.status()?.umask);
+    call.assume()?;
+    call.still_waits()?;
+    let flags = (wanted.flags - OFlags::NOFOLLOW) | OFlags::CLOEXEC;
+    let fd = openat(CWD, found.by_descriptor(), flags, wanted.mode).map_err(errno)?;
+    deliver(fd, wanted)
+}
+
+/// `O_CREAT`: what is there is opened, what is not is made.
+fn create(call: &Call<'_>, at: &At, path: &[u8], wanted: Wanted) -> Outcome {
+    let kernel = || to_kernel(call, &NEEDS);
+    let (mut at, mut path) = (*at, path.to_vec());
+    let mut within: Option<OwnedFd> = None;
+    for _ in 0..MOST_TRIES {
+        let entry = match &within {
+            None => call.find_entry(&at, &path, wanted.limits),
+            Some(directory) => entry_within(call, directory, &path),
+        };
+        let Ok(entry) = entry else { return kernel() };
+        if matches!(&*entry.name, b"" | b"." | b"..") || entry.name.ends_with(b"/") {
+            return kernel();
+        }
+        match look(call, &entry)? {
+            Seen::Nothing => match make(call, &entry, wanted)? {
+                Some(outcome) => return outcome,
+                None if wanted.flags.contains(OFlags::EXCL) => return Err(Errno::EEXIST),
+                None => {}
+            },
+            Seen::File(found) if wanted.flags.contains(OFlags::EXCL) => {
+                return exists(call, &found);
+            }
+            Seen::File(found) => {
+                check_sticky(call, &entry, &found)?;
+                return open_found(call, &found, wanted);
+            }
+            Seen::Link(_) if at.last == Last::NoFollow || wanted.flags.contains(OFlags::EXCL) => {
+                return kernel();
+            }
+            Seen::Link(target) => {
+                let all = At { last: Last::Follow, ..at };
+                // the kernel knows best what links may be followed
+                match call.find(&all, &path, wanted.limits) {
+                    Ok(found) => return open_found(call, &found, wanted),
+                    Err(Errno::ENOENT) => {}
+                    Err(_) => return kernel(),
+                }
+                if target.first() == Some(&b'/') {
+                    (at.base, within) = (Base::Cwd, None);
+                } else {
+                    within = Some(entry.directory.fd);
+                }
+                path = target;
+            }
+        }
+    }
+    Err(Errno::EAGAIN)
+}
+
+/// A path from a directory that is held.
+fn entry_within(call: &Call<'_>, directory: &OwnedFd, path: &[u8]) -> Result<Entry, Errno> {
+    let end = path.iter().rposition(|byte| *byte == b'/');
+    let directory = match end {
+        None => call.hold(directory.try_clone().map_err(errno)?)?,
+        Some(slash) => {
+            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            let limits = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+            let way = &path[..=slash];
+            call.hold(openat2(directory, way, flags, Mode::empty(), limits).map_err(errno)?)?
+        }
+    };
+    Ok(Entry { directory, name: path[end.map_or(0, |slash| slash + 1)..].to_vec() })
+}
+
+/// What has a name in a directory.
+enum Seen {
+    Nothing,
+    File(Found),
+    /// A symbolic link, to this.
+    Link(Vec<u8>),
+}
+
+fn look(call: &Call<'_>, entry: &Entry) -> Result<Seen, Errno> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let fd = match openat(&entry.directory.fd, &*entry.name, flags, Mode::empty()) {
+        Ok(fd) => fd,
+        Err(rustix::io::Errno::NOENT) => return Ok(Seen::Nothing),
+        Err(error) => return Err(errno(error)),
+    };
+    let found = call.hold(fd)?;
+    if found.kind() != FileType::Symlink {
+        return Ok(Seen::File(found));
+    }
+    let target = readlinkat(&found.fd, "", Vec::new()).map_err(errno)?;
+    Ok(Seen::Link(target.into_bytes()))
+}
+
+/// Makes a new file; `None`: there is one by now.
+fn make(call: &Call<'_>, entry: &Entry, wanted: Wanted) -> Result<Option<Outcome>, Errno> {
+    let path = entry.path()?;
+    let mut needs = accesses(wanted.flags, FileType::RegularFile);
+    needs.push(Access::Create);
+    if !is_ours(call, &path, &needs) {
+        if call.shared.judge.audits() {
+            permit(call, &path, &needs)?;
+        }
+        return Ok(Some(to_kernel(call, &NEEDS)));
+    }
+    let _permitted = permit(call, &path, &needs)?;
+    call.standing.set_umask(call.status()?.umask);
+    call.assume()?;
+    let _names = call.shared.names.read();
+    call.still_waits()?;
+    let flags = wanted.flags | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    match openat(entry.directory.fd.as_fd(), &*entry.name, flags, wanted.mode) {
+        Ok(fd) => Ok(Some(deliver(fd, wanted))),
+        Err(rustix::io::Errno::EXIST) => Ok(None),
+        Err(error) => Err(errno(error)),
+    }
+}
+
+/// `O_EXCL` of what is there: the kernel says so where it is its own to answer.
+fn exists(call: &Call<'_>, found: &Found) -> Outcome {
+    match &found.path {
+        Some(path) if call.shared.judge.is_mixed(path, Access::Create) => Err(Errno::EEXIST),
+        _ => to_kernel(call, &NEEDS),
+    }
+}
+
+/// `fs.protected_regular` and `fs.protected_fifos` of proc_sys_fs(5), at their first level, whether
+/// or not they are set: in a directory where everybody may make files, `O_CREAT` does not open
+/// somebody else's.
+fn check_sticky(call: &Call<'_>, entry: &Entry, found: &Found) -> Result<(), Errno> {
+    let directory = &entry.directory.stat;
+    let anybody = Mode::from_raw_mode(directory.st_mode).contains(Mode::SVTX | Mode::WOTH);
+    let guarded = matches!(found.kind(), FileType::RegularFile | FileType::Fifo);
+    let owner = found.stat.st_uid;
+    if anybody && guarded && owner != call.status()?.uids[3] && owner != directory.st_uid {
+        return Err(Errno::EACCES);
+    }
+    Ok(())
+}
+
+/// truncate(2): an open for writing, and ftruncate(2).
+pub fn truncate(call: &Call<'_>, at: &At, length: i64) -> Outcome {
+    let kernel = || to_kernel(call, &[Access::Modify]);
+    let Ok(length) = u64::try_from(length) else { return kernel() };
+    let Ok(path) = call.path(at.path) else { return kernel() };
+    let at = At { empty: Empty::Refused, ..*at };
+    let Ok(found) = call.find(&at, &path, Limits::NONE) else { return kernel() };
+    let Some(real) = &found.path else { return kernel() };
+    if !call.shared.judge.is_mixed(real, Access::Modify) || found.kind() != FileType::RegularFile {
+        if call.shared.judge.audits() {
+            let _permitted = call.shared.judge.access(call, Access::Modify, real)?;
+        }
+        return kernel();
+    }
+    let _permitted = call.shared.judge.access(call, Access::Modify, real)?;
+    call.check_file_size(length)?;
+    call.assume()?;
+    call.still_waits()?;
+    let flags = OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    let file = openat(CWD, found.by_descriptor(), flags, Mode::empty()).map_err(errno)?;
+    rustix::fs::ftruncate(&file, length).map_err(errno)?;
+    Ok(Reply::Value(0))
+}

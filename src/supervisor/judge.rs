@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What the policy says about a call, and who is told.
+
+use brig_policy::decide::{Decider, Decision, FileOperation, NetworkOperation, Operation, Verdict};
+use brig_policy::path::AbsPath;
+use brig_policy::plan::files::Region;
+use brig_policy::policy::{Access, AccessSet, Errno, Mode};
+
+use super::answer::{Outcome, Reply, Witness};
+use super::caller::Call;
+use super::log::Log;
+
+/// Decides.
+#[derive(Debug)]
+pub struct Judge {
+    decider: Decider,
+    regions: Vec<Region>,
+    /// The accesses that the kernel itself denies where nothing grants them.
+    bounded: AccessSet,
+    /// Whether there are rules that deny nothing and are only logged.
+    audit: Audit,
+    log: Log,
+}
+
+/// Whether there are rules that deny nothing and are only logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Audit {
+    /// There are.
+    Logs,
+    /// Every rule is enforced.
+    Nothing,
+}
+
+/// That the policy allows something.
+#[derive(Debug)]
+#[must_use]
+pub struct Permitted(());
+
+impl Judge {
+    /// Decides by a policy that has been placed in the container's files.
+    pub fn new(decider: Decider, regions: Vec<Region>, bounded: AccessSet, log: Log) -> Self {
+        let audits = decider.policy().layers().any(|layer| !layer.enforces());
+        let audit = if audits { Audit::Logs } else { Audit::Nothing };
+        Self { decider, regions, bounded, audit, log }
+    }
+
+    /// Whether the kernel leaves an access to a path to brig: it grants nothing there that the
+    /// policy allows to some of it.
+    pub fn is_mixed(&self, path: &AbsPath, access: Access) -> bool {
+        self.regions
+            .iter()
+            .any(|region| region.access.contains(access) && is_beneath(path, &region.path))
+    }
+
+    /// Whether somebody wants to know of what the kernel decides, too.
+    pub fn audits(&self) -> bool {
+        self.audit == Audit::Logs
+    }
+
+    /// Leaves a call that needs these accesses to the kernel, which denies by itself what the
+    /// policy denies.
+    pub fn leave_to_kernel(&self, needs: AccessSet) -> Outcome {
+        if needs.difference(self.bounded).is_empty() {
+            return Ok(Reply::Continue(Witness::Landlock));
+        }
+        Err(Errno::EACCES)
+    }
+
+    /// Asks for one access to a path.
+    ///
+    /// # Errors
+    /// The errno of what denies it.
+    pub fn access(
+        &self,
+        call: &Call<'_>,
+        access: Access,
+        path: &AbsPath,
+    ) -> Result<Permitted, Errno> {
+        self.permit(call, Operation::access(access, path.clone()))
+    }
+
+    /// What has no name is not what `[files]` is about.
+    pub fn unnamed(&self) -> Permitted {
+        Permitted(())
+    }
+
+    /// Asks for an operation with two names.
+    ///
+    /// # Errors
+    /// The errno of what denies it.
+    pub fn file(&self, call: &Call<'_>, operation: FileOperation) -> Result<Permitted, Errno> {
+        self.permit(call, Operation::File(operation))
+    }
+
+    /// Asks for something with an address.
+    ///
+    /// # Errors
+    /// The errno of what denies it.
+    pub fn network(
+        &self,
+        call: &Call<'_>,
+        operation: NetworkOperation,
+    ) -> Result<Permitted, Errno> {
+        self.permit(call, Operation::Network(operation))
+    }
+
+    fn permit(&self, call: &Call<'_>, operation: Operation) -> Result<Permitted, Errno> {
+        let decision = self.decider.decide(&operation);
+        self.log.note(call, &operation, &decision);
+        denied(&decision).map_or(Ok(Permitted(())), Err)
+    }
+}
+
+fn denied(decision: &Decision) -> Option<Errno> {
+    match (decision.verdict, decision.mode) {
+        (Verdict::Allow, _) | (_, Mode::Audit) => None,
+        (Verdict::Deny { errno }, Mode::Enforce) => Some(errno),
+        (Verdict::Kill, Mode::Enforce) => Some(Errno::EPERM),
+    }
+}
+
+/// Whether one path is the other or lies beneath it.
+pub fn is_beneath(path: &AbsPath, directory: &AbsPath) -> bool {
+    match directory.as_bytes() {
+        b"/" => true,
+        directory => path
+            .as_bytes()
+            .strip_prefix(directory)
+            .is_some_and(|rest| matches!(rest.first(), None | Some(b'/'))),
+    }
+}

@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Where a caller's path leads.
+//!
+//! The kernel resolves it, in the caller's root, from its directory, with its credentials, and stops
+//! where a magic link or procfs is in the way: those show who looks, so that [`super::walk`] goes on
+//! there by hand. What was found is held by a descriptor; its name is asked for afterwards.
+//!
+//! RACE: the workload may move what was found, or what lies above it, while it is looked at. A name
+//! that was read once stays a bound for what may be done: what brig lets the workload rename gains
+//! nothing by it (`decide`), and everything else that could give it another name is refused to the
+//! workload by the kernel. So what is done on the descriptor is what the workload could have had
+//! done before it moved it.
+
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+use brig_policy::call::files::{At, Base, Empty, Last};
+use brig_policy::path::AbsPath;
+use brig_policy::policy::Errno;
+use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, openat2, readlinkat};
+
+use super::answer::errno;
+use super::caller::Call;
+use super::walk;
+
+/// A file of the workload's, held.
+#[derive(Debug)]
+pub struct Found {
+    /// Opened with `O_PATH`.
+    pub fd: OwnedFd,
+    /// Its name in the container; none for what has no place in a file system: a pipe, a socket, a
+    /// memory file.
+    pub path: Option<AbsPath>,
+    /// What it is.
+    pub stat: Stat,
+}
+
+/// A directory of the workload's, held, and a name in it.
+#[derive(Debug)]
+pub struct Entry {
+    /// The directory.
+    pub directory: Found,
+    /// The name, with the slashes that follow it.
+    pub name: Vec<u8>,
+}
+
+/// What must not happen on the way besides what never may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits(pub ResolveFlags);
+
+impl Limits {
+    /// Nothing.
+    pub const NONE: Self = Self(ResolveFlags::empty());
+
+    /// Whether the way is bound to its beginning: openat2(2)'s `RESOLVE_BENEATH` and
+    /// `RESOLVE_IN_ROOT`.
+    fn is_bound(self) -> bool {
+        self.0.intersects(ResolveFlags::BENEATH | ResolveFlags::IN_ROOT)
+    }
+}
+
+impl Found {
+    /// Whether it is a directory.
+    pub fn is_directory(&self) -> bool {
+        self.kind() == FileType::Directory
+    }
+
+    /// What kind of file it is.
+    pub fn kind(&self) -> FileType {
+        FileType::from_raw_mode(self.stat.st_mode)
+    }
+
+    /// A path by which system calls that take no descriptor reach it: from the directory that
+    /// workers are in, which is the host's /proc.
+    pub fn by_descriptor(&self) -> String {
+        by_descriptor(self.fd.as_fd())
+    }
+}
+
+/// See [`Found::by_descriptor`].
+pub fn by_descriptor(fd: BorrowedFd<'_>) -> String {
+    format!("self/fd/{}", fd.as_raw_fd())
+}
+
+impl Entry {
+    /// The path that a file of this name has.
+    ///
+    /// # Errors
+    /// EACCES for a directory that has no place, ENAMETOOLONG.
+    pub fn path(&self) -> Result<AbsPath, Errno> {
+        let directory = self.directory.path.as_ref().ok_or(Errno::EACCES)?;
+        let mut path = directory.as_bytes().to_vec();
+        if path.len() > 1 {
+            path.push(b'/');
+        }
+        let end = self.name.iter().rposition(|byte| *byte != b'/').map_or(0, |last| last + 1);
+        path.extend_from_slice(&self.name[..end]);
+        AbsPath::new(&path).map_err(|_| Errno::ENAMETOOLONG)
+    }
+}
+
+impl Call<'_> {
+    /// What a path leads to. Becomes the caller.
+    ///
+    /// # Errors
+    /// What the kernel says about it.
+    pub fn find(&self, at: &At, path: &[u8], limits: Limits) -> Result<Found, Errno> {
+        if path.is_empty() {
+            return match (at.empty, at.base) {
+                (Empty::Refused, _) => Err(Errno::ENOENT),
+                (Empty::Base, base) => self.hold(self.base(base)?),
+            };
+        }
+        let start = self.start(at.base, path, limits)?;
+        self.assume()?;
+        let found = self.resolve(&start, path, at.last, limits);
+        let needs_walk = match &found {
+            Ok(found) => self.shared.is_in_proc(found.path.as_ref()),
+            Err(errno) => {
+                matches!(*errno, Errno::ELOOP | Errno::ENOENT | Errno::EXDEV | Errno::EAGAIN)
+            }
+        };
+        match found {
+            found if !needs_walk || limits.is_bound() => found,
+            // for the exact error, too: a magic link may have looked like a dead end
+            _ => self.hold(walk::walk(self, start, path, at.last, limits)?),
+        }
+    }
+
+    /// The directory that a path's last name is in, and that name. Becomes the caller.
+    ///
+    /// # Errors
+    /// What the kernel says about the way there; EEXIST, say, is for whoever does something.
+    pub fn find_entry(&self, at: &At, path: &[u8], limits: Limits) -> Result<Entry, Errno> {
+        if path.is_empty() {
+            return Err(Errno::ENOENT);
+        }
+        let end = path.iter().rposition(|byte| *byte != b'/').map_or(0, |last| last + 1);
+        let begin = path[..end].iter().rposition(|byte| *byte == b'/').map_or(0, |last| last + 1);
+        let (way, name) = path.split_at(begin);
+        let directory = if way.is_empty() { &b"."[..] } else { way };
+        let parent = At { base: at.base, path: at.path, last: Last::Follow, empty: Empty::Refused };
+        let directory = self.find(&parent, directory, limits)?;
+        if !directory.is_directory() {
+            return Err(Errno::ENOTDIR);
+        }
+        Ok(Entry { directory, name: name.to_vec() })
+    }
+
+    /// Where a path begins.
+    fn start(&self, base: Base, path: &[u8], limits: Limits) -> Result<Start, Errno> {
+        let absolute = path.first() == Some(&b'/');
+        Ok(match (absolute, limits.is_bound()) {
+            (true, false) => Start::Root(self.root()?),
+            _ => Start::Base(self.base(base)?),
+        })
+    }
+
+    fn resolve(
+        &self,
+        start: &Start,
+        path: &[u8],
+        last: Last,
+        limits: Limits,
+    ) -> Result<Found, Errno> {
+        let own = match start {
+            Start::Root(_) => ResolveFlags::IN_ROOT,
+            Start::Base(_) if limits.is_bound() => ResolveFlags::empty(),
+            Start::Base(_) => ResolveFlags::BENEATH,
+        };
+        let flags = OFlags::PATH | OFlags::CLOEXEC | nofollow(last);
+        let limits = limits.0 | own | ResolveFlags::NO_MAGICLINKS;
+        let fd = openat2(start.fd(), path, flags, Mode::empty(), limits).map_err(errno)?;
+        self.hold(fd)
+    }
+
+    /// What a descriptor refers to.
+    pub fn hold(&self, fd: OwnedFd) -> Result<Found, Errno> {
+        let stat = fstat(&fd).map_err(errno)?;
+        let path = real_path(fd.as_fd(), &stat)?;
+        Ok(Found { fd, path, stat })
+    }
+}
+
+/// Where a way begins.
+#[derive(Debug)]
+pub enum Start {
+    /// At the caller's root.
+    Root(OwnedFd),
+    /// At another directory.
+    Base(OwnedFd),
+}
+
+impl Start {
+    /// The directory.
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Root(fd) | Self::Base(fd) => fd.as_fd(),
+        }
+    }
+}
+
+/// The flag of open(2).
+pub fn nofollow(last: Last) -> OFlags {
+    match last {
+        Last::Follow => OFlags::empty(),
+        Last::NoFollow => OFlags::NOFOLLOW,
+    }
+}
+
+/// The name that a file has now, as the container's first process would see it; what has been
+/// removed, the one that it had.
+fn real_path(fd: BorrowedFd<'_>, stat: &Stat) -> Result<Option<AbsPath>, Errno> {
+    const DELETED: &[u8] = b" (deleted)";
+    let text = readlinkat(CWD, by_descriptor(fd), Vec::new()).map_err(errno)?;
+    let mut text = text.as_bytes();
+    if stat.st_nlink == 0 {
+        text = text.strip_suffix(DELETED).unwrap_or(text);
+        // a memory file: the kernel's own name for it, in a file system that is mounted nowhere
+        if text.starts_with(b"/memfd:") {
+            return Ok(None);
+        }
+    }
+    if text.first() != Some(&b'/') {
+        return Ok(None);
+    }
+    AbsPath::new(text).map(Some).map_err(|_| Errno::ENAMETOOLONG)
+}

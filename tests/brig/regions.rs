@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Where patterns tell apart what the kernel cannot: the supervisor opens, makes, moves and removes.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::time::{Duration, Instant};
+
+use crate::harness::{LIMIT, Outcome, Runner, Test, process, until};
+use crate::supervisor::{check_seat, supervisor};
+use crate::test;
+
+/// Everything in /work but keys.
+const KEYS: &str = "[files]\ndeny = [\"/work/**/*.key\"]\n";
+
+fn prepare(t: &mut Test, profile: &str) -> Runner {
+    fs::create_dir_all(t.bundle.file("/work/sub")).unwrap();
+    fs::write(t.bundle.file("/work/sub/a.key"), "secret\n").unwrap();
+    fs::write(t.bundle.file("/work/a.txt"), "text\n").unwrap();
+    let file = t.profile("regions.toml", profile);
+    t.bundle.write();
+    t.brig().arg("--profile").arg(file)
+}
+
+fn script(t: &mut Test, profile: &str, script: &str) -> Outcome {
+    t.bundle.script(script);
+    let brig = prepare(t, profile).args(["run", "--bundle"]);
+    brig.arg(&t.bundle.dir).last_arg(t.id("c")).run()
+}
+
+fn start(t: &mut Test, profile: &str) -> (String, i32) {
+    t.bundle.args(["/bin/sleep", "1000"]);
+    let brig = prepare(t, profile).args(["create", "--bundle"]);
+    brig.arg(&t.bundle.dir).last_arg(t.id("c")).run().ok();
+    let id = t.id("c");
+    t.call(["start", &id]).ok();
+    let pid = supervisor(&t.root(), &id).expect("there is a supervisor");
+    (id, pid)
+}
+
+#[test]
+fn what_the_policy_allows_beside_a_pattern_works() {
+    let mut t = test!();
+    let out = script(
+        &mut t,
+        KEYS,
+        "cd /work && cat a.txt && echo new > b.txt && cat b.txt && mkdir d && mv b.txt d/c.txt && \
+         ln d/c.txt d/e.txt && ln -s c.txt d/f && cat d/f && chmod 600 d/c.txt && \
+         rm d/c.txt d/e.txt d/f && rmdir d && ls",
+    );
+    out.ok().prints("text\nnew\nnew\na.txt\nsub");
+}
+
+#[test]
+fn what_the_pattern_denies_cannot_be_had_by_any_call() {
+    let mut t = test!();
+    for attempt in [
+        "cat /work/sub/a.key",
+        "cd /work/sub && cat a.key",
+        "echo x >> /work/sub/a.key",
+        "echo x > /work/new.key",
+        "rm /work/sub/a.key",
+        "chmod 777 /work/sub/a.key",
+        "touch /work/sub/a.key",
+        "chown 1:1 /work/sub/a.key",
+        "mv /work/sub/a.key /work/sub/a.txt",
+        "mv /work/a.txt /work/a.key",
+        "ln /work/sub/a.key /work/b.txt",
+        "mkdir /work/dir.key",
+        "ln -s x /work/link.key",
+        "mknod /work/fifo.key p",
+        "ln -s /work/sub/a.key /work/l && cat /work/l",
+        "cd /work && cat ./sub/../sub/a.key",
+        "cat /proc/self/root/work/sub/a.key",
+        "cd /work/sub && cat /proc/self/cwd/a.key",
+        "mv /work /elsewhere && cat /elsewhere/sub/a.key",
+        "mv /work/sub /tmp/sub && cat /tmp/sub/a.key",
+    ] {
+        let out = script(&mut t, KEYS, attempt);
+        assert!(!out.status.success(), "{attempt}: {out:?}");
+        assert!(!out.stdout.contains("secret"), "{attempt}: {out:?}");
+        let key = t.bundle.file("/work/sub/a.key");
+        assert_eq!(fs::read_to_string(&key).unwrap(), "secret\n", "{attempt}");
+        assert_eq!(fs::metadata(&key).unwrap().nlink(), 1, "{attempt}");
+        assert!(!t.bundle.file("/work/new.key").exists(), "{attempt}");
+        for leftover in ["/work/l", "/elsewhere", "/tmp/sub"] {
+            fs::remove_file(t.bundle.file(leftover)).unwrap_or_default();
+        }
+    }
+}
+
+#[test]
+fn descriptors_and_links_of_the_callers_own_lead_where_they_lead() {
+    let mut t = test!();
+    let out = script(
+        &mut t,
+        KEYS,
+        "cd /work && cat /dev/stdin < a.txt && exec 5< a.txt && cat /proc/self/fd/5 && \
+         cat /proc/self/cwd/a.txt && cat /proc/$$/cwd/a.txt /proc/self/root/work/a.txt",
+    );
+    out.ok().prints("text\ntext\ntext\ntext\ntext");
+}
+
+#[test]
+fn an_added_process_has_the_same_supervisor_and_the_same_answers() {
+    let mut t = test!();
+    let (id, pid) = start(&mut t, KEYS);
+    check_seat(pid, t.pid(&id));
+    t.exec(&id, ["/bin/cat", "/work/a.txt"]).ok().prints("text");
+    t.exec(&id, ["/bin/cat", "/work/sub/a.key"]).fails_with("Permission denied");
+    t.delete(&id);
+    assert!(process::wait_for_end(pid, LIMIT));
+}
+
+#[test]
+fn a_container_does_not_outlive_its_supervisor() {
+    let mut t = test!();
+    let (id, pid) = start(&mut t, KEYS);
+    let init = t.pid(&id);
+    process::signal(pid, libc::SIGKILL);
+    let begun = Instant::now();
+    until("the end of the container", || (!process::is_alive(init)).then_some(()));
+    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+    t.await_status(&id, "stopped");
+}
+
+#[test]
+fn a_supervisor_that_hangs_is_ended_with_its_container() {
+    let mut t = test!();
+    let (id, pid) = start(&mut t, KEYS);
+    let init = t.pid(&id);
+    process::signal(pid, libc::SIGSTOP);
+    let begun = Instant::now();
+    until("the end of the container", || (!process::is_alive(init)).then_some(()));
+    assert!(begun.elapsed() < Duration::from_millis(1500), "{:?}", begun.elapsed());
+    until("the end of the supervisor", || (!process::is_alive(pid)).then_some(()));
+    t.await_status(&id, "stopped");
+}
+
+#[test]
+fn a_supervisor_does_not_stay_without_its_watcher() {
+    let mut t = test!();
+    let (id, pid) = start(&mut t, KEYS);
+    let init = t.pid(&id);
+    let watcher: i32 = process::status(pid, "PPid").unwrap().parse().unwrap();
+    process::signal(watcher, libc::SIGKILL);
+    until("the end of the container", || (!process::is_alive(init)).then_some(()));
+    until("the end of the supervisor", || (!process::is_alive(pid)).then_some(()));
+    t.await_status(&id, "stopped");
+}
