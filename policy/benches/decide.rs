@@ -108,6 +108,24 @@ fn decisions(criterion: &mut Criterion) {
     group.finish();
 }
 
+fn verdicts(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("verdict");
+    let operations = [
+        ("literal", "read /srv/group11/app0/data/some/file.txt"),
+        ("pattern", "read /srv/group13/app0/log/today.log"),
+        ("deep", "read /srv/group7/app0/a/b/c/d/e/f/cache0-x/file"),
+        ("rename", "rename /srv/group11/app0/data/a /srv/group11/app0/data/b"),
+    ];
+    let decider = Decider::new(Arc::new(files(100_000)));
+    for (name, text) in operations {
+        let operation = Operation::parse(text).unwrap();
+        group.bench_function(BenchmarkId::new(name, 100_000), |bencher| {
+            bencher.iter(|| decider.verdict(black_box(&operation)));
+        });
+    }
+    group.finish();
+}
+
 fn preparing(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("prepare");
     group.sample_size(10);
@@ -143,5 +161,5 @@ fn comparing(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, decisions, preparing, comparing);
+criterion_group!(benches, decisions, verdicts, preparing, comparing);
 criterion_main!(benches);

@@ -221,6 +221,21 @@ proptest! {
     }
 
     #[test]
+    fn a_verdict_is_that_of_the_decision(
+        lines in lines(),
+        required in lines(),
+        audits in select(&["", "audit.mode audit"][..]),
+    ) {
+        let text = format!("{audits}\n{}", lines.join("\n"));
+        let policy = policy(&text).require(&support::policy(&required.join("\n")));
+        let decider = decider(&policy);
+        for operation in operations() {
+            let decision = decider.decide(&operation);
+            prop_assert_eq!(decider.verdict(&operation), decision.verdict, "{}", operation);
+        }
+    }
+
+    #[test]
     fn adding_a_deny_never_permits_more(
         lines in lines(),
         deny in prop_oneof![

@@ -9,7 +9,7 @@ use super::decision::{Basis, Decision, List, Verdict};
 use super::files::{self, FileIndex};
 use super::moves::Moves;
 use super::network::{self, NetworkIndex, Presence};
-use super::operation::{Endpoint, NetworkAction, NetworkOperation, Operation};
+use super::operation::{Endpoint, FileOperation, NetworkAction, NetworkOperation, Operation};
 use super::process;
 use super::site::Site;
 use super::syscalls::SyscallIndex;
@@ -39,6 +39,38 @@ impl LayerIndex {
             Operation::Network(operation) => self.network(policy, operation),
             Operation::Syscall(operation) => self.syscalls.decide(policy, operation),
             Operation::Process(operation) => process::decide(policy, *operation),
+        }
+    }
+
+    /// The verdict of [`LayerIndex::decide`].
+    pub(super) fn verdict(&self, policy: &Policy, operation: &Operation) -> Verdict {
+        match operation {
+            Operation::File(FileOperation::Access(access, path)) => {
+                self.verdict_of_access(&self.files.set.covering(path), *access)
+            }
+            Operation::File(operation)
+                if (Moves { files: &policy.files, index: &self.files }).allows(operation) =>
+            {
+                Verdict::Allow
+            }
+            Operation::Network(NetworkOperation { action, endpoint }) => {
+                self.verdict_of_endpoint(*action, endpoint)
+            }
+            Operation::File(_) | Operation::Syscall(_) | Operation::Process(_) => {
+                self.decide(policy, operation).verdict
+            }
+        }
+    }
+
+    fn verdict_of_endpoint(&self, action: NetworkAction, endpoint: &Endpoint) -> Verdict {
+        if !self.network.deciding(action, endpoint).allows() {
+            return Verdict::Deny { errno: Errno::EACCES };
+        }
+        match (action, endpoint) {
+            (NetworkAction::Bind, Endpoint::UnixPath(path)) => {
+                self.verdict_of_access(&self.files.set.covering(path), Access::Create)
+            }
+            _ => Verdict::Allow,
         }
     }
 

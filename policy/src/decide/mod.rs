@@ -99,7 +99,7 @@ impl Decider {
                 allowed = allowed.or(Some(decision));
                 continue;
             }
-            decision.mode = policy.audit.mode.as_ref().map_or(Mode::Enforce, |mode| mode.value);
+            decision.mode = mode(policy);
             match decision.mode {
                 Mode::Enforce => return decision,
                 Mode::Audit => logged = logged.or(Some(decision)),
@@ -107,4 +107,23 @@ impl Decider {
         }
         logged.or(allowed).unwrap_or_else(Decision::unrestricted)
     }
+
+    /// The verdict of [`Decider::decide`] alone, for a part of its cost: nothing is cited.
+    #[must_use]
+    pub fn verdict(&self, operation: &Operation) -> Verdict {
+        let mut logged = None;
+        for (policy, layer) in self.indexes() {
+            match (layer.verdict(policy, operation), mode(policy)) {
+                (Verdict::Allow, _) => {}
+                (denied, Mode::Enforce) => return denied,
+                (denied, Mode::Audit) => logged = logged.or(Some(denied)),
+            }
+        }
+        logged.unwrap_or(Verdict::Allow)
+    }
+}
+
+/// What a deny of this layer does.
+fn mode(layer: &Policy) -> Mode {
+    layer.audit.mode.as_ref().map_or(Mode::Enforce, |mode| mode.value)
 }

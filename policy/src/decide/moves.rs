@@ -87,11 +87,41 @@ impl<'a> Moves<'a> {
             return denied;
         }
         let (source, goal) = (self.place(from), self.place(to));
-        let mut gained = self.moved(&source, &goal, kind);
-        if target == RenameTarget::Exchanged {
-            gained = gained.or_else(|| self.moved(&goal, &source, kind));
+        self.renamed([&source, &goal], target, kind).unwrap_or(deleted)
+    }
+
+    /// Whether the decision is to allow it.
+    pub(crate) fn allows(&self, operation: &'a FileOperation) -> bool {
+        match operation {
+            FileOperation::Access(access, path) => self.place(path).allowed.contains(*access),
+            FileOperation::Link { from, to } => {
+                let (source, target) = (self.place(from), self.place(to));
+                !source.allowed.is_empty()
+                    && target.allowed.contains(Access::Create)
+                    && self.gain(&source, &target, OF_A_FILE).is_none()
+            }
+            FileOperation::Rename { from, to, target, kind } => {
+                let (source, goal) = (self.place(from), self.place(to));
+                let [taken, given] = needed(*target);
+                source.allowed.contains_all(taken)
+                    && goal.allowed.contains_all(given)
+                    && self.renamed([&source, &goal], *target, *kind).is_none()
+            }
         }
-        gained.unwrap_or(deleted)
+    }
+
+    /// The deny of a rename by which something would gain.
+    fn renamed(
+        &self,
+        [source, goal]: [&Place<'_>; 2],
+        target: RenameTarget,
+        kind: FileKind,
+    ) -> Option<Decision> {
+        let gained = self.moved(source, goal, kind);
+        match target {
+            RenameTarget::New | RenameTarget::Replaced => gained,
+            RenameTarget::Exchanged => gained.or_else(|| self.moved(goal, source, kind)),
+        }
     }
 
     fn place(&self, path: &'a AbsPath) -> Place<'a> {
@@ -153,6 +183,17 @@ impl<'a> Moves<'a> {
             }
             (Ok(()), None) => None,
         }
+    }
+}
+
+/// What a rename needs at the old name and at the new one.
+fn needed(target: RenameTarget) -> [AccessSet; 2] {
+    const BOTH: AccessSet = AccessSet::of(&[Access::Create, Access::Delete]);
+    const DELETE: AccessSet = AccessSet::of(&[Access::Delete]);
+    match target {
+        RenameTarget::New => [DELETE, AccessSet::of(&[Access::Create])],
+        RenameTarget::Replaced => [DELETE, BOTH],
+        RenameTarget::Exchanged => [BOTH, BOTH],
     }
 }
 

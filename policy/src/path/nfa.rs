@@ -46,6 +46,31 @@ struct State {
     edges: u32,
     accepts: u32,
     stays: Stays,
+    waits: Waits,
+    reaches: Reaches,
+}
+
+/// What a state's edges wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Waits {
+    /// A slash and nothing else.
+    Slash,
+    /// Anything.
+    More,
+}
+
+/// Whether another state is reached from a state without reading.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reaches {
+    Itself,
+    Others,
+}
+
+impl State {
+    const fn new(stays: Stays) -> Self {
+        let (waits, reaches) = (Waits::Slash, Reaches::Itself);
+        Self { edges: NONE, accepts: NONE, stays, waits, reaches }
+    }
 }
 
 /// The automaton.
@@ -134,13 +159,12 @@ impl Nfa {
 
     fn push_state(&mut self, stays: Stays) -> StateId {
         let id = u32::try_from(self.states.len()).unwrap_or(NONE);
-        self.states.push(State { edges: NONE, accepts: NONE, stays });
+        self.states.push(State::new(stays));
         id
     }
 
     fn state(&self, id: StateId) -> State {
-        let nothing = State { edges: NONE, accepts: NONE, stays: Stays::No };
-        self.states.get(id as usize).copied().unwrap_or(nothing)
+        self.states.get(id as usize).copied().unwrap_or(State::new(Stays::No))
     }
 
     fn edges(&self, id: StateId) -> impl Iterator<Item = Edge> {
@@ -153,6 +177,12 @@ impl Nfa {
         let Some(state) = self.states.get_mut(from as usize) else { return };
         self.edges.push(Edge { on, to, next: state.edges });
         state.edges = index;
+        if on != u32::from(b'/') {
+            state.waits = Waits::More;
+        }
+        if on >= EPSILON {
+            state.reaches = Reaches::Others;
+        }
     }
 
     /// Where the edge leads, which is made if it is not there.
@@ -226,7 +256,7 @@ impl Nfa {
 
     /// Adds the state and what it reaches without reading.
     pub(super) fn enter(&self, state: StateId, set: &mut StateSet) {
-        if !set.insert(state) {
+        if !set.insert(state) || self.state(state).reaches == Reaches::Itself {
             return;
         }
         let mut next = set.list.len() - 1;
@@ -236,6 +266,14 @@ impl Nfa {
             }
             next += 1;
         }
+    }
+
+    /// Whether nothing but a slash leads from these states anywhere else. For more than one that is
+    /// not worth finding out at every byte.
+    pub(super) fn waits_for_slash(&self, states: &[StateId]) -> bool {
+        let [state] = states else { return false };
+        let State { stays, waits, .. } = self.state(*state);
+        stays == Stays::WithinComponent && waits == Waits::Slash
     }
 
     /// What reading `byte` leads to, from each of the states.

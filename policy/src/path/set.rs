@@ -157,9 +157,14 @@ impl PatternSet {
         let Scratch { active, next } = scratch;
         active.clear();
         self.nfa.enter(start, active);
-        for &byte in rest {
+        let mut rest = rest;
+        while let Some((&byte, behind)) = rest.split_first() {
             if byte == b'/' {
                 self.nfa.accepted(active.states(), found);
+            } else if self.nfa.waits_for_slash(active.states()) {
+                let end = rest.iter().position(|&byte| byte == b'/').unwrap_or(rest.len());
+                rest = &rest[end..];
+                continue;
             }
             next.clear();
             self.nfa.step(active.states(), byte, next);
@@ -167,6 +172,7 @@ impl PatternSet {
             if active.is_empty() {
                 return;
             }
+            rest = behind;
         }
         self.nfa.accepted(active.states(), found);
     }
