@@ -280,7 +280,7 @@ impl<'a> Call<'a> {
 
     /// A register as a pointer.
     pub fn pointer(&self, index: usize) -> Pointer {
-        Pointer(self.layout.word(self.notification.args.get(index).copied().unwrap_or_default()))
+        self.layout.pointer(self.notification.args.get(index).copied().unwrap_or_default())
     }
 }
 

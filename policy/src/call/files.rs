@@ -338,7 +338,7 @@ impl Decoding<'_> {
 
     /// A `long` or `size_t`.
     fn word(&self, index: u8) -> u64 {
-        self.layout.word(self.raw(index))
+        self.layout.unsigned(self.raw(index))
     }
 
     fn pointer(&self, index: u8) -> Pointer {

@@ -1,53 +1,38 @@
 // SPDX-License-Identifier: Apache-2.0
-//! System calls as a workload makes them: from registers and copied bytes to typed requests.
+//! What a workload hands to the kernel, read: bytes in, typed requests out.
 //!
-//! Everything here is pure: it says which bytes have to be read and what they mean. Nothing is
-//! believed: lengths are bounded before anything is taken, and what is malformed gets the errno that
-//! the kernel gives.
+//! The supervisor answers system calls of processes that nobody trusts. Registers, and the memory
+//! that they point to, are what the workload says they are. This module turns them into values that
+//! can be decided about, in two steps that never mix:
+//!
+//! 1. a *plan* says which bytes have to be copied: a [`Span`], whose length was checked against what
+//!    the kernel would accept before anything is allocated;
+//! 2. a *parse* is given the copy. It keeps no pointer to look at again: what it returns is what is
+//!    decided about, and what is performed is made from it.
+//!
+//! Guarantees: no input makes it panic, and none makes it ask for more than the kernel itself would
+//! copy. What the kernel refuses as malformed is refused with the kernel's errno; what this module
+//! does not know is refused too.
+//!
+//! What it does not know: whether an address can be read, what a path resolves to, what a descriptor
+//! is, and the state of a socket. Numbers are in the byte order of the machine, which is that of the
+//! workload; constants are those of x86-64, aarch64 and riscv64 and of what else their kernels run.
 
+pub mod address;
+pub mod attribute;
+pub mod control;
+mod fields;
 pub mod files;
+mod layout;
 pub mod limits;
+pub mod message;
 pub mod mounts;
+pub mod open;
+mod sized;
 pub mod status;
+pub mod string;
+pub mod time;
+pub mod vector;
+pub mod xattr;
 
-use crate::seccomp::Arch;
-
-/// An address in the workload's memory, as it claims.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Pointer(pub u64);
-
-/// How wide the words of a caller's architecture are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Layout {
-    /// 64 bits.
-    Bits64,
-    /// 32 bits.
-    Bits32,
-}
-
-impl Layout {
-    /// Of an architecture's callers.
-    #[must_use]
-    pub fn of(arch: Arch) -> Self {
-        if arch.register_bytes() == 8 { Self::Bits64 } else { Self::Bits32 }
-    }
-
-    /// A register as a `size_t`, an `unsigned long` or a pointer.
-    #[must_use]
-    pub const fn word(self, register: u64) -> u64 {
-        match self {
-            Self::Bits64 => register,
-            Self::Bits32 => register & 0xffff_ffff,
-        }
-    }
-
-    /// A register as a `long`.
-    #[must_use]
-    #[allow(clippy::cast_possible_truncation)] // the kernel looks at 32 bits
-    pub const fn signed(self, register: u64) -> i64 {
-        match self {
-            Self::Bits64 => register.cast_signed(),
-            Self::Bits32 => (register as u32).cast_signed() as i64,
-        }
-    }
-}
+pub use layout::{Layout, Pointer, Span};

@@ -124,6 +124,8 @@ impl Errno {
     pub const EINTR: Self = Self(4);
     /// Input/output error.
     pub const EIO: Self = Self(5);
+    /// Argument list too long.
+    pub const E2BIG: Self = Self(7);
     /// Bad file descriptor.
     pub const EBADF: Self = Self(9);
     /// Resource temporarily unavailable.
@@ -150,6 +152,8 @@ impl Errno {
     pub const EFBIG: Self = Self(27);
     /// Read-only file system.
     pub const EROFS: Self = Self(30);
+    /// Broken pipe.
+    pub const EPIPE: Self = Self(32);
     /// Result out of range.
     pub const ERANGE: Self = Self(34);
     /// File name too long.
@@ -158,17 +162,34 @@ impl Errno {
     pub const ENOSYS: Self = Self(38);
     /// Too many levels of symbolic links.
     pub const ELOOP: Self = Self(40);
+    /// Socket operation on non-socket.
+    pub const ENOTSOCK: Self = Self(88);
+    /// Message too long.
+    pub const EMSGSIZE: Self = Self(90);
     /// Operation not supported.
     pub const EOPNOTSUPP: Self = Self(95);
+    /// Address family not supported by protocol.
+    pub const EAFNOSUPPORT: Self = Self(97);
+    /// No buffer space available.
+    pub const ENOBUFS: Self = Self(105);
 
-    const NAMES: [(Self, &'static str); 7] = [
+    const NAMES: [(Self, &'static str); 16] = [
         (Self::EPERM, "EPERM"),
         (Self::ENOENT, "ENOENT"),
+        (Self::E2BIG, "E2BIG"),
         (Self::EAGAIN, "EAGAIN"),
         (Self::ENOMEM, "ENOMEM"),
         (Self::EACCES, "EACCES"),
+        (Self::EFAULT, "EFAULT"),
         (Self::EXDEV, "EXDEV"),
+        (Self::EINVAL, "EINVAL"),
+        (Self::ERANGE, "ERANGE"),
+        (Self::ENAMETOOLONG, "ENAMETOOLONG"),
         (Self::ENOSYS, "ENOSYS"),
+        (Self::EMSGSIZE, "EMSGSIZE"),
+        (Self::EOPNOTSUPP, "EOPNOTSUPP"),
+        (Self::EAFNOSUPPORT, "EAFNOSUPPORT"),
+        (Self::ENOBUFS, "ENOBUFS"),
     ];
 
     /// The number of this name.
