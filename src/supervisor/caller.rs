@@ -10,7 +10,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use brig_policy::call::files::Base;
 use brig_policy::call::status::Status;
-use brig_policy::call::{Layout, Pointer};
+use brig_policy::call::string::{Progress, Reading};
+use brig_policy::call::{Layout, Pointer, Span};
 use brig_policy::policy::Errno;
 use brig_policy::seccomp::Syscall;
 use rustix::fs::{Mode, OFlags, openat, readlinkat};
@@ -23,11 +24,8 @@ use super::standing::{Identity, Standing};
 use crate::sys::notify::{self, Notification};
 use crate::sys::{memory, pidfd};
 
-/// `PATH_MAX`: a path with its final NUL.
-const PATH_MAX: usize = 4096;
-/// No system call of the table has more in one piece than an extended attribute.
+/// No system call of the table has more in one piece.
 const MOST: usize = 1 << 20;
-const PAGE: u64 = 4096;
 
 /// One mediated call, and all that its answer is made with.
 pub struct Call<'a> {
@@ -122,48 +120,39 @@ impl<'a> Call<'a> {
     ///
     /// # Errors
     /// EFAULT where not all of it can be read.
-    pub fn read(&self, pointer: Pointer, length: usize) -> Result<Vec<u8>, Errno> {
-        if length > MOST {
+    pub fn copy(&self, span: Span) -> Result<Vec<u8>, Errno> {
+        if span.length() > MOST {
             return Err(Errno::EFAULT);
         }
-        let mut bytes = vec![0; length];
-        match self.read_some(pointer.0, &mut bytes)? {
-            count if count == length => Ok(bytes),
+        let mut bytes = vec![0; span.length()];
+        match self.read_some(span.address().0, &mut bytes)? {
+            count if count == bytes.len() => Ok(bytes),
             _ => Err(Errno::EFAULT),
         }
+    }
+
+    /// Copies a path of the caller, without its NUL.
+    ///
+    /// # Errors
+    /// EFAULT, and ENAMETOOLONG where it is longer than a path can be.
+    pub fn path(&self, pointer: Pointer) -> Result<Vec<u8>, Errno> {
+        self.string(Reading::path(self.layout, pointer))
     }
 
     /// Copies a string of the caller, without its NUL.
     ///
     /// # Errors
-    /// EFAULT, and ENAMETOOLONG where it is longer than a path can be.
-    pub fn path(&self, pointer: Pointer) -> Result<Vec<u8>, Errno> {
-        self.string(pointer, PATH_MAX, Errno::ENAMETOOLONG)
-    }
-
-    /// Copies a string of at most `most` bytes with its NUL; what is longer gets `too_long`.
-    pub fn string(&self, pointer: Pointer, most: usize, too_long: Errno) -> Result<Vec<u8>, Errno> {
-        let mut string = Vec::new();
-        let mut address = pointer.0;
-        while string.len() < most {
-            // up to the end of a page: what follows may not be there
-            let left = usize::try_from(PAGE - address % PAGE).unwrap_or(1);
-            let mut chunk = [0; 512];
-            let length = left.min(chunk.len()).min(most - string.len());
-            let count = self.read_some(address, &mut chunk[..length])?;
-            let chunk = &chunk[..count];
-            if let Some(end) = chunk.iter().position(|byte| *byte == 0) {
-                string.extend_from_slice(&chunk[..end]);
-                self.still_waits()?;
-                return Ok(string);
+    /// EFAULT, and what the string's kind has for one that is too long.
+    pub fn string(&self, mut reading: Reading) -> Result<Vec<u8>, Errno> {
+        loop {
+            let span = reading.wanted()?;
+            let mut bytes = vec![0; span.length()];
+            let count = self.read_some(span.address().0, &mut bytes)?;
+            match reading.take(bytes.get(..count).unwrap_or(&bytes))? {
+                Progress::Complete(string) => return Ok(string),
+                Progress::More(rest) => reading = rest,
             }
-            if count == 0 {
-                return Err(Errno::EFAULT);
-            }
-            string.extend_from_slice(chunk);
-            address = address.checked_add(count as u64).ok_or(Errno::EFAULT)?;
         }
-        Err(too_long)
     }
 
     fn read_some(&self, address: u64, buffer: &mut [u8]) -> Result<usize, Errno> {

@@ -10,6 +10,7 @@
 //!
 //! What it does not do: read memory, or look at files.
 
+use super::time::Form;
 use super::{Layout, Pointer};
 use crate::policy::Errno;
 use crate::seccomp::Syscall;
@@ -63,17 +64,6 @@ pub enum Target {
     Descriptor(i32),
 }
 
-/// Which of the calls with times it is, for the layout of what its pointer points to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Times {
-    /// utime(2): two seconds.
-    Utimbuf,
-    /// utimes(2), futimesat(2): seconds and microseconds.
-    Timeval,
-    /// utimensat(2): seconds and nanoseconds.
-    Timespec,
-}
-
 /// Where open flags are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum How {
@@ -108,7 +98,7 @@ pub enum Request {
     RemoveDirectory { at: At },
     SetMode { target: Target, mode: u32 },
     SetOwner { target: Target, uid: u32, gid: u32 },
-    SetTimes { target: Target, times: Pointer, kind: Times },
+    SetTimes { target: Target, times: Pointer, form: Form },
     SetAttribute { target: Target, name: Pointer, value: Pointer, size: u64, flags: u32 },
     SetAttributeWith { target: Target, name: Pointer, arguments: Pointer, size: u64 },
     RemoveAttribute { target: Target, name: Pointer },
@@ -201,12 +191,12 @@ enum Operation {
     },
     SetTimes {
         times: u8,
-        kind: Times,
+        form: Form,
     },
     /// A path that is absent means the descriptor.
     SetTimesAt {
         times: u8,
-        kind: Times,
+        form: Form,
     },
     SetAttribute {
         name: u8,
@@ -277,18 +267,18 @@ static TABLE: &[Row] = &[
     row("fchown", Descriptor(0), Op::SetOwner { uid: 1, gid: 2 }),
     row("fchown32", Descriptor(0), Op::SetOwner { uid: 1, gid: 2 }),
     row("fchownat", Flagged(0, 1, 4, &NOFOLLOW_OR_EMPTY), Op::SetOwner { uid: 2, gid: 3 }),
-    row("utime", Path(0, Follow), Op::SetTimes { times: 1, kind: Times::Utimbuf }),
-    row("utimes", Path(0, Follow), Op::SetTimes { times: 1, kind: Times::Timeval }),
-    row("futimesat", In(0, 1, Follow), Op::SetTimesAt { times: 2, kind: Times::Timeval }),
+    row("utime", Path(0, Follow), Op::SetTimes { times: 1, form: Form::Utimbuf }),
+    row("utimes", Path(0, Follow), Op::SetTimes { times: 1, form: Form::Timeval }),
+    row("futimesat", In(0, 1, Follow), Op::SetTimesAt { times: 2, form: Form::Timeval }),
     row(
         "utimensat",
         Flagged(0, 1, 3, &NOFOLLOW_OR_EMPTY),
-        Op::SetTimesAt { times: 2, kind: Times::Timespec },
+        Op::SetTimesAt { times: 2, form: Form::Timespec },
     ),
     row(
         "utimensat_time64",
         Flagged(0, 1, 3, &NOFOLLOW_OR_EMPTY),
-        Op::SetTimesAt { times: 2, kind: Times::Timespec },
+        Op::SetTimesAt { times: 2, form: Form::Timespec64 },
     ),
     row("setxattr", Path(0, Follow), Op::SetAttribute { name: 1, value: 2, size: 3, flags: 4 }),
     row("lsetxattr", Path(0, NoFollow), Op::SetAttribute { name: 1, value: 2, size: 3, flags: 4 }),
@@ -482,13 +472,13 @@ impl Decoding<'_> {
                 uid: self.id(row.name, uid),
                 gid: self.id(row.name, gid),
             },
-            Op::SetTimes { times, kind } => {
-                Request::SetTimes { target: self.target(spot)?, times: self.pointer(times), kind }
+            Op::SetTimes { times, form } => {
+                Request::SetTimes { target: self.target(spot)?, times: self.pointer(times), form }
             }
-            Op::SetTimesAt { times, kind } => Request::SetTimes {
+            Op::SetTimesAt { times, form } => Request::SetTimes {
                 target: self.target_or_descriptor(spot)?,
                 times: self.pointer(times),
-                kind,
+                form,
             },
             Op::SetAttribute { name, value, size, flags } => Request::SetAttribute {
                 target: self.target(spot)?,

@@ -6,11 +6,15 @@
 
 use std::os::fd::AsFd;
 
-use brig_policy::call::Pointer;
-use brig_policy::call::files::{Request, Target, Times};
+use brig_policy::call::files::{Request, Target};
+use brig_policy::call::string::Reading;
+use brig_policy::call::time::{self, Form, Time, Times};
+use brig_policy::call::xattr::{self, Value};
+use brig_policy::call::{Pointer, attribute};
 use brig_policy::policy::{Access, Errno};
 use rustix::fs::{
-    AtFlags, CWD, Gid, Mode, OFlags, Timespec, Timestamps, UTIME_NOW, Uid, XattrFlags, fcntl_getfl,
+    AtFlags, CWD, Gid, Mode, OFlags, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, Uid, XattrFlags,
+    fcntl_getfl,
 };
 
 use crate::supervisor::answer::{Outcome, Reply, errno};
@@ -18,11 +22,6 @@ use crate::supervisor::caller::Call;
 use crate::supervisor::judge::Permitted;
 use crate::supervisor::place::{Found, Limits};
 use crate::sys::attributes;
-
-/// The longest name of an extended attribute, with its NUL: `XATTR_NAME_MAX` of linux/limits.h.
-const ATTRIBUTE_NAME: usize = 256;
-/// The largest value: `XATTR_SIZE_MAX` of linux/limits.h.
-const ATTRIBUTE_VALUE: u64 = 65_536;
 
 /// Answers.
 pub fn change(call: &Call<'_>, request: &Request) -> Outcome {
@@ -35,9 +34,9 @@ pub fn change(call: &Call<'_>, request: &Request) -> Outcome {
             let found = permitted(call, &target, Missing::Refused)?;
             set_owner(call, &found, uid, gid)
         }
-        Request::SetTimes { target, times, kind } => set_times(call, &target, times, kind),
+        Request::SetTimes { target, times, form } => set_times(call, &target, times, form),
         Request::SetAttribute { target, name, value, size, flags } => {
-            set_attribute(call, &target, name, (value, size, flags))
+            set_attribute(call, &target, name, Value::new(value, size, flags)?)
         }
         Request::SetAttributeWith { target, name, arguments, size } => {
             let arguments = read_arguments(call, arguments, size)?;
@@ -126,75 +125,56 @@ fn set_owner(call: &Call<'_>, (found, _): &(Found, Permitted), uid: u32, gid: u3
     Ok(Reply::Value(0))
 }
 
-const NOW: Timestamps = Timestamps {
-    last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_NOW },
-    last_modification: Timespec { tv_sec: 0, tv_nsec: UTIME_NOW },
-};
-
-fn read_times(call: &Call<'_>, pointer: Pointer, kind: Times) -> Result<Timestamps, Errno> {
-    let words = if kind == Times::Utimbuf { 2 } else { 4 };
-    let bytes = call.read(pointer, words * 8)?;
-    let word = |index: usize| {
-        let bytes = bytes.get(index * 8..index * 8 + 8).and_then(|word| word.try_into().ok());
-        bytes.map_or(0, i64::from_ne_bytes)
-    };
-    let time = |index: usize| -> Result<Timespec, Errno> {
-        let (tv_sec, tv_nsec) = match kind {
-            Times::Utimbuf => (word(index), 0),
-            Times::Timeval if !(0..1_000_000).contains(&word(2 * index + 1)) => {
-                return Err(Errno::EINVAL);
-            }
-            Times::Timeval => (word(2 * index), word(2 * index + 1) * 1000),
-            Times::Timespec => (word(2 * index), word(2 * index + 1)),
-        };
-        Ok(Timespec { tv_sec, tv_nsec })
-    };
-    Ok(Timestamps { last_access: time(0)?, last_modification: time(1)? })
-}
-
-fn read_arguments(call: &Call<'_>, arguments: Pointer, size: u64) -> Result<Value, Errno> {
-    if size != 16 {
-        return Err(Errno::EINVAL);
+fn read_times(call: &Call<'_>, pointer: Pointer, form: Form) -> Result<Times, Errno> {
+    match time::plan(call.layout, form, pointer)? {
+        None => Ok(Times::NOW),
+        Some(span) => time::parse(call.layout, form, &call.copy(span)?),
     }
-    let bytes = call.read(arguments, 16)?;
-    let word = |index: usize| {
-        let bytes = bytes.get(index * 8..index * 8 + 8).and_then(|word| word.try_into().ok());
-        bytes.map_or(0, u64::from_ne_bytes)
-    };
-    Ok((Pointer(word(0)), word(1) & 0xffff_ffff, (word(1) >> 32) as u32))
 }
 
-fn set_times(call: &Call<'_>, target: &Target, times: Pointer, kind: Times) -> Outcome {
-    let times = match times {
-        Pointer(0) => NOW,
-        pointer => read_times(call, pointer, kind)?,
-    };
+/// As utimensat(2) takes it.
+fn timespec(time: Time) -> Timespec {
+    match time {
+        Time::Now => Timespec { tv_sec: 0, tv_nsec: UTIME_NOW },
+        Time::Omit => Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
+        Time::At { seconds, nanoseconds } => {
+            Timespec { tv_sec: seconds, tv_nsec: nanoseconds.into() }
+        }
+    }
+}
+
+fn set_times(call: &Call<'_>, target: &Target, times: Pointer, form: Form) -> Outcome {
+    let times = read_times(call, times, form)?;
+    if times.is_nothing() {
+        return Ok(Reply::Value(0));
+    }
     let found = permitted(call, target, Missing::MayBeNull)?;
     begin(call)?;
     let fd = found.0.fd.as_fd();
+    let times = Timestamps {
+        last_access: timespec(times.accessed),
+        last_modification: timespec(times.modified),
+    };
     rustix::fs::utimensat(fd, "", &times, AtFlags::EMPTY_PATH).map_err(errno)?;
     Ok(Reply::Value(0))
 }
 
-/// The value of an attribute, where it is, and flags.
-type Value = (Pointer, u64, u32);
+fn read_arguments(call: &Call<'_>, arguments: Pointer, size: u64) -> Result<Value, Errno> {
+    let span = xattr::plan(call.layout, arguments, size)?;
+    xattr::parse(&call.copy(span)?)
+}
 
 fn attribute_name(call: &Call<'_>, name: Pointer) -> Result<Vec<u8>, Errno> {
-    match call.string(name, ATTRIBUTE_NAME, Errno::ERANGE)? {
-        name if name.is_empty() => Err(Errno::ERANGE),
-        name => Ok(name),
-    }
+    xattr::name(call.string(Reading::xattr_name(call.layout, name))?)
 }
 
 fn set_attribute(call: &Call<'_>, target: &Target, name: Pointer, value: Value) -> Outcome {
-    let (pointer, size, flags) = value;
-    let flags = XattrFlags::from_bits(flags).ok_or(Errno::EINVAL)?;
+    let flags = XattrFlags::from_bits(value.flags()).ok_or(Errno::EINVAL)?;
     let name = attribute_name(call, name)?;
-    if size > ATTRIBUTE_VALUE {
-        return Err(Errno(libc::E2BIG));
-    }
-    let size = usize::try_from(size).map_err(|_| Errno(libc::E2BIG))?;
-    let value = call.read(pointer, size)?;
+    let value = match value.plan(call.layout)? {
+        Some(span) => call.copy(span)?,
+        None => Vec::new(),
+    };
     let found = permitted(call, target, Missing::MayBeNull)?;
     begin(call)?;
     rustix::fs::setxattr(found.0.by_descriptor(), &*name, &value, flags).map_err(errno)?;
@@ -202,13 +182,10 @@ fn set_attribute(call: &Call<'_>, target: &Target, name: Pointer, value: Value) 
 }
 
 fn set_file_attributes(call: &Call<'_>, target: &Target, arguments: Pointer, size: u64) -> Outcome {
-    let size = usize::try_from(size).map_err(|_| Errno(libc::E2BIG))?;
-    if size > 4096 {
-        return Err(Errno(libc::E2BIG));
-    }
-    let arguments = call.read(arguments, size)?;
+    let span = attribute::plan(call.layout, arguments, size)?;
+    let attributes = attribute::parse(&call.copy(span)?)?;
     let found = permitted(call, target, Missing::MayBeNull)?;
     begin(call)?;
-    attributes::file_setattr(found.0.fd.as_fd(), &arguments).map_err(errno)?;
+    attributes::file_setattr(found.0.fd.as_fd(), &attributes.encode()).map_err(errno)?;
     Ok(Reply::Value(0))
 }

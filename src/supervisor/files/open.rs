@@ -8,8 +8,8 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 
-use brig_policy::call::Pointer;
 use brig_policy::call::files::{At, Base, Empty, How, Last};
+use brig_policy::call::open as asked;
 use brig_policy::policy::{Access, Errno};
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, openat, openat2, readlinkat};
 
@@ -59,36 +59,25 @@ pub fn open(call: &Call<'_>, at: &At, how: How) -> Outcome {
     }
 }
 
-/// The flags, as openat2(2) reads them.
+/// What a call asks for, read.
 fn wanted(call: &Call<'_>, how: How) -> Result<Wanted, Errno> {
-    let (flags, mode, resolve) = match how {
-        How::Registers { flags, mode } => (flags, mode, 0),
-        How::Struct { pointer, size } => read_how(call, pointer, size)?,
+    let open = match how {
+        How::Registers { flags, mode } => asked::old(call.layout, flags, mode)?,
+        How::Struct { pointer, size } => {
+            let bytes = call.copy(asked::plan(call.layout, pointer, size)?)?;
+            asked::parse(call.layout, &bytes)?
+        }
     };
-    let flags = u32::try_from(flags).map_err(|_| Errno::EINVAL)?;
-    let mode = u32::try_from(mode).map_err(|_| Errno::EINVAL)?;
-    let resolve = ResolveFlags::from_bits(resolve).ok_or(Errno::EINVAL)?;
-    if resolve.contains(ResolveFlags::CACHED) {
+    let narrow = |value| u32::try_from(value).map_err(|_| Errno::EINVAL);
+    let limits = ResolveFlags::from_bits(open.resolve()).ok_or(Errno::EINVAL)?;
+    if limits.contains(ResolveFlags::CACHED) {
         return Err(Errno::EAGAIN);
     }
-    let flags = OFlags::from_bits_retain(flags);
-    Ok(Wanted { flags, mode: Mode::from_raw_mode(mode & 0o7777), limits: Limits(resolve) })
-}
-
-/// `struct open_how`, whose first 24 bytes every kernel has.
-fn read_how(call: &Call<'_>, pointer: Pointer, size: u64) -> Result<(u64, u64, u64), Errno> {
-    const SIZE: usize = 24;
-    if size != SIZE as u64 {
-        return Err(Errno::EINVAL);
-    }
-    let bytes = call.read(pointer, SIZE)?;
-    let word = |index: usize| {
-        bytes.get(index..index + 8).and_then(|word| word.try_into().ok()).map(u64::from_ne_bytes)
-    };
-    let (Some(flags), Some(mode), Some(resolve)) = (word(0), word(8), word(16)) else {
-        return Err(Errno::EFAULT);
-    };
-    Ok((flags, mode, resolve))
+    Ok(Wanted {
+        flags: OFlags::from_bits_retain(narrow(open.flags())?),
+        mode: Mode::from_raw_mode(narrow(open.mode())?),
+        limits: Limits(limits),
+    })
 }
 
 /// The accesses that opening takes, besides making it.
