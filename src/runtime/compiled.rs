@@ -11,7 +11,7 @@ use brig_policy::policy::Policy;
 use brig_policy::seccomp::{Mediated, Restriction};
 use brig_policy::target::Target;
 
-use super::domain::{self, Domain, Signals, Wanted};
+use super::domain::{self, Domain, MountChanges, Planned, Signals, Wanted};
 
 /// A policy, compiled.
 #[derive(Clone, Debug)]
@@ -57,6 +57,13 @@ pub fn compile(
         ports: if target.landlock.is_some() { plan.ports } else { TcpPorts::default() },
         signals,
         supported: Rights::of_abi(abi),
+        planned: Planned {
+            mediated: plan.mediated.iter().map(|call| call.syscall).collect(),
+            mounts: match plan.settled.mounts.remounts.is_empty() {
+                true => MountChanges::Possible,
+                false => MountChanges::Refused,
+            },
+        },
     });
     let mediated = plan.mediated.iter().map(MediatedCall::mediated).collect();
     Ok(Compiled { restrictions: plan.restrictions, mediated, wanted })

@@ -237,6 +237,7 @@ fn create_in(
         continued: continued(&plan.listener),
         capabilities: capabilities(&spec).union(),
         cgroup: &location,
+        nesting: plan.nesting(),
         log: supervisor::Log::None,
     };
     let (listener, supervisor) = listener_end(&plan, setup, &record)?;

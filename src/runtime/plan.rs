@@ -14,6 +14,8 @@ use brig_policy::spec::{CapabilitySets, capability_names};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::supervisor::Nesting;
+
 /// The plan of a container.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Plan {
@@ -175,6 +177,54 @@ impl Plan {
         [zero, ones].iter().all(|data| {
             seccomp::run(program, data, native)
                 .is_ok_and(|outcome| outcome.action == seccomp::Action::Allow)
+        })
+    }
+}
+
+impl Plan {
+    /// Whether the program lets a process make a user namespace.
+    #[must_use]
+    pub fn nesting(&self) -> Nesting {
+        const CLONE_NEWUSER: u64 = 0x1000_0000;
+        let (Some(program), Some(native)) = (&self.program, Arch::of_build()) else {
+            return Nesting::Possible;
+        };
+        let mut flags = [0; 6];
+        flags[usize::from(native.clone_flags_index()).min(5)] = CLONE_NEWUSER;
+        let ways =
+            [("unshare", [CLONE_NEWUSER, 0, 0, 0, 0, 0]), ("clone", flags), ("clone3", [0; 6])];
+        let refused = |(name, args): &(&str, [u64; 6])| {
+            let nr = Syscall::from_name(name).and_then(|call| call.number(native));
+            nr.is_none_or(|nr| {
+                let data =
+                    SeccompData { nr, arch: native.token(), instruction_pointer: 0, args: *args };
+                seccomp::run(program, &data, native)
+                    .is_ok_and(|outcome| matches!(outcome.action, seccomp::Action::Errno(_)))
+            })
+        };
+        // other architectures' ways are not looked at: where there are some, it is possible
+        let others = native.reachable().iter().any(|arch| *arch != native && self.allows_on(*arch));
+        match !others && ways.iter().all(refused) {
+            true => Nesting::Refused,
+            false => Nesting::Possible,
+        }
+    }
+
+    /// Whether the program lets an architecture make calls at all.
+    fn allows_on(&self, arch: Arch) -> bool {
+        let (Some(program), Some(native)) = (&self.program, Arch::of_build()) else { return true };
+        let Some(nr) = Syscall::from_name("getpid").and_then(|call| call.number(arch)) else {
+            return false;
+        };
+        let data = SeccompData { nr, arch: arch.token(), instruction_pointer: 0, args: [0; 6] };
+        let outcome = seccomp::run(program, &data, native);
+        !outcome.is_ok_and(|outcome| {
+            matches!(
+                outcome.action,
+                seccomp::Action::Errno(_)
+                    | seccomp::Action::KillProcess
+                    | seccomp::Action::KillThread
+            )
         })
     }
 }

@@ -17,8 +17,9 @@ pub enum Witness {
     /// The kernel itself denies everything that the policy denies and that this call can do: what
     /// it needs is handled by the workload's Landlock domain.
     Landlock,
-    /// No rule about it is enforced: it is looked at for the log alone.
-    NothingEnforced,
+    /// Whatever the arguments are, the kernel decides as if nobody had looked: brig only takes note
+    /// that the call is made.
+    Noted,
     /// The call is only mediated to test the supervisor's seat.
     Seat,
 }
@@ -47,9 +48,7 @@ const ERESTARTSYS: i32 = 512;
 pub fn give(listener: BorrowedFd<'_>, id: u64, outcome: Outcome) {
     let answer = match outcome {
         // the only place where the kernel is let go on
-        Ok(Reply::Continue(Witness::Landlock | Witness::NothingEnforced | Witness::Seat)) => {
-            Answer::Continue
-        }
+        Ok(Reply::Continue(Witness::Landlock | Witness::Noted | Witness::Seat)) => Answer::Continue,
         Ok(Reply::Value(value)) => Answer::Value(value),
         Ok(Reply::Interrupted) => Answer::Errno(ERESTARTSYS),
         Ok(Reply::Descriptor(fd, on_exec)) => {

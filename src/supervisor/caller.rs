@@ -7,6 +7,7 @@
 
 use std::cell::OnceCell;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::rc::Rc;
 
 use brig_policy::call::files::Base;
 use brig_policy::call::status::Status;
@@ -17,15 +18,27 @@ use brig_policy::seccomp::Syscall;
 use rustix::fs::{Mode, OFlags, openat, readlinkat};
 use rustix::process::PidfdGetfdFlags;
 
-use super::Shared;
 use super::answer::errno;
 use super::pool::Slot;
 use super::standing::{Identity, Standing};
+use super::task::{Task, Tasks};
+use super::{Nesting, Shared};
+use crate::sys::memory;
 use crate::sys::notify::{self, Notification};
-use crate::sys::{memory, pidfd};
 
 /// No system call of the table has more in one piece.
 const MOST: usize = 1 << 20;
+
+/// What belongs to the thread that answers.
+#[derive(Clone, Copy, Debug)]
+pub struct Worker<'a> {
+    /// Whom it acts as.
+    pub standing: &'a Standing,
+    /// Whom it remembers.
+    pub tasks: &'a Tasks,
+    /// Where its work is seen.
+    pub slot: &'a Slot,
+}
 
 /// One mediated call, and all that its answer is made with.
 pub struct Call<'a> {
@@ -43,23 +56,36 @@ pub struct Call<'a> {
     pub syscall: Syscall,
     /// How wide the caller's words are.
     pub layout: Layout,
-    /// `/proc/TID`, of a task that was waiting after it had been opened.
-    task: OnceCell<OwnedFd>,
+    /// The tasks that the worker remembers.
+    tasks: &'a Tasks,
+    task: OnceCell<Rc<Task>>,
     status: OnceCell<Status>,
+    identity: OnceCell<Identity>,
 }
 
 impl<'a> Call<'a> {
     /// A call that has been received.
     pub fn new(
         shared: &'a Shared,
-        standing: &'a Standing,
-        slot: &'a Slot,
+        Worker { standing, tasks, slot }: Worker<'a>,
         listener: BorrowedFd<'a>,
         notification: Notification,
         (syscall, layout): (Syscall, Layout),
     ) -> Self {
-        let (task, status) = (OnceCell::new(), OnceCell::new());
-        Self { shared, standing, slot, listener, notification, syscall, layout, task, status }
+        let (task, status, identity) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
+        Self {
+            shared,
+            standing,
+            slot,
+            listener,
+            notification,
+            syscall,
+            layout,
+            tasks,
+            task,
+            status,
+            identity,
+        }
     }
 
     /// That the caller still waits, so that what has been read was its own.
@@ -73,18 +99,24 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// `/proc/TID`.
+    /// The task that waits.
     ///
-    /// RACE: the number may be another task's by now; the directory that was opened stays with the
-    /// task that it was opened for, and that was this one if the call still waits afterwards.
-    pub fn task(&self) -> Result<&OwnedFd, Errno> {
+    /// RACE: the number may be another task's by now; what is opened for a task stays with it, and
+    /// that was this one if the call still waits afterwards.
+    pub fn task(&self) -> Result<&Rc<Task>, Errno> {
         if let Some(task) = self.task.get() {
             return Ok(task);
         }
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let name = self.notification.tid.to_string();
-        let task = openat(&self.shared.proc, name, flags, Mode::empty()).map_err(errno)?;
+        let tid = self.notification.tid;
+        let known = self.tasks.recall(tid);
+        let task = match &known {
+            Some(task) => Rc::clone(task),
+            None => Rc::new(Task::open(&self.shared.proc, tid)?),
+        };
         self.still_waits()?;
+        if known.is_none() {
+            self.tasks.remember(Rc::clone(&task));
+        }
         Ok(self.task.get_or_init(|| task))
     }
 
@@ -93,26 +125,32 @@ impl<'a> Call<'a> {
         if let Some(status) = self.status.get() {
             return Ok(status);
         }
-        let text = read_whole(self.task()?, "status")?;
-        let status = Status::parse(&text)?;
+        let status = self.task()?.status()?;
         Ok(self.status.get_or_init(|| status))
+    }
+
+    /// Who the caller is.
+    pub fn identity(&self) -> Result<&Identity, Errno> {
+        if let Some(identity) = self.identity.get() {
+            return Ok(identity);
+        }
+        let mut identity = self.task()?.identity(&self.shared.group_changes)?;
+        if identity.effective != 0 && self.shared.nesting == Nesting::Possible {
+            identity.effective = self.in_own_user_namespace(identity.effective)?;
+        }
+        Ok(self.identity.get_or_init(|| identity))
     }
 
     /// Becomes the caller, as far as files, sockets and signals are concerned.
     pub fn assume(&self) -> Result<(), Errno> {
-        let status = self.status()?;
-        let effective = match status.effective {
-            0 => 0,
-            some => self.in_own_user_namespace(some)?,
-        };
-        self.standing.assume(&Identity::new(status, effective))
+        self.standing.assume(self.identity()?)
     }
 
     /// The capabilities of a caller that has made itself a user namespace are in force there, not
     /// here.
     fn in_own_user_namespace(&self, effective: u64) -> Result<u64, Errno> {
         self.standing.privileged()?;
-        let theirs = readlinkat(self.task()?, "ns/user", Vec::new()).map_err(errno)?;
+        let theirs = readlinkat(&self.task()?.directory, "ns/user", Vec::new()).map_err(errno)?;
         Ok(if theirs.as_bytes() == self.shared.user_namespace { effective } else { 0 })
     }
 
@@ -195,38 +233,31 @@ impl<'a> Call<'a> {
     /// # Errors
     /// EBADF where it has none of this number.
     pub fn descriptor(&self, number: i32) -> Result<OwnedFd, Errno> {
-        self.standing.privileged()?;
-        let task = self.pidfd()?;
+        let pidfd = self.task()?.pidfd()?;
         let flags = PidfdGetfdFlags::empty();
-        let fd = rustix::process::pidfd_getfd(&task, number, flags).map_err(errno)?;
+        let fd = self.looking(|| rustix::process::pidfd_getfd(pidfd, number, flags))?;
         self.still_waits()?;
         Ok(fd)
     }
 
-    /// A pidfd of the thread: its descriptors may be other ones than those of its process.
-    fn pidfd(&self) -> Result<OwnedFd, Errno> {
-        let tid = self.notification.tid;
-        match pidfd::open_thread(tid) {
-            // KERNEL(6.9): before, only of processes
-            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => self.pidfd_of_process(tid),
-            other => other.map_err(errno),
-        }
-    }
-
-    fn pidfd_of_process(&self, tid: i32) -> Result<OwnedFd, Errno> {
-        let tgid = self.status()?.tgid;
-        if tid != tgid {
-            match pidfd::share_descriptors(tid, tgid).map_err(errno)? {
-                pidfd::Sharing::Same => {}
-                pidfd::Sharing::Different => return Err(Errno::EBADF),
-            }
-        }
-        pidfd::open_process(tgid).map_err(errno)
-    }
-
     /// The caller's root directory.
     pub fn root(&self) -> Result<OwnedFd, Errno> {
-        self.link("root")
+        match self.shared.roots.are_one() {
+            true => self.shared.root.try_clone().map_err(errno),
+            false => self.link("root"),
+        }
+    }
+
+    /// Looks at the caller: as whoever the worker is at the moment, or, where that does not do,
+    /// with the supervisor's own capabilities.
+    fn looking<T>(&self, look: impl Fn() -> rustix::io::Result<T>) -> Result<T, Errno> {
+        match look() {
+            Err(rustix::io::Errno::PERM | rustix::io::Errno::ACCESS) => {
+                self.standing.privileged()?;
+                look().map_err(errno)
+            }
+            other => other.map_err(errno),
+        }
     }
 
     /// Where a relative path begins.
@@ -239,9 +270,9 @@ impl<'a> Call<'a> {
 
     /// What a magic link of `/proc/TID` leads to.
     pub fn link(&self, name: &str) -> Result<OwnedFd, Errno> {
-        self.standing.privileged()?;
         let flags = OFlags::PATH | OFlags::CLOEXEC;
-        openat(self.task()?.as_fd(), name, flags, Mode::empty()).map_err(errno)
+        let directory = &self.task()?.directory;
+        self.looking(|| openat(directory, name, flags, Mode::empty()))
     }
 
     /// `RLIMIT_FSIZE` of the caller, who gets SIGXFSZ for going beyond it, as from the kernel.
@@ -249,11 +280,11 @@ impl<'a> Call<'a> {
     /// # Errors
     /// EFBIG.
     pub fn check_file_size(&self, size: u64) -> Result<(), Errno> {
-        let text = read_whole(self.task()?, "limits")?;
+        let text = read_whole(&self.task()?.directory, "limits")?;
         match brig_policy::call::limits::soft(&text, "Max file size") {
             Some(limit) if size > limit => {
                 self.standing.privileged()?;
-                let thread = self.pidfd()?;
+                let thread = self.task()?.pidfd()?;
                 crate::sys::signal::send(thread.as_fd(), libc::SIGXFSZ).map_err(errno)?;
                 Err(Errno::EFBIG)
             }

@@ -11,7 +11,7 @@ use brig_policy::seccomp::{self, Arch, FilterFlags, Input};
 use rustix::thread::{CapabilitySet, CapabilitySets};
 
 use super::standing::OWN;
-use crate::sys::{identity, landlock, notify};
+use crate::sys::{identity, landlock, notify, pidfd};
 
 /// `CAP_SETPCAP`: it takes this to keep capabilities apart from user ids.
 const CAP_SETPCAP: u64 = 1 << 8;
@@ -112,8 +112,6 @@ const F_GETFL: u64 = 3;
 const F_DUPFD_CLOEXEC: u64 = 1030;
 const F_GETFD: u64 = 1;
 const PR_SET_NAME: u64 = 15;
-/// `PIDFD_GET_INFO` of linux/pidfd.h.
-const PIDFD_GET_INFO: u64 = 0xc048_ff0b;
 
 /// The capabilities that the supervisor keeps: to look at callers and become them, and those that
 /// they can have themselves.
@@ -197,7 +195,7 @@ fn filter() -> serde_json::Value {
         allowed(&["prlimit64"], equal(2, 0)),
     ];
     let own = [notify::RECV, notify::SEND, notify::ID_VALID, notify::ADDFD, notify::SET_FLAGS];
-    let requests = own.into_iter().map(u64::from).chain([PIDFD_GET_INFO]);
+    let requests = own.into_iter().map(u64::from).chain([pidfd::GET_INFO.into()]);
     entries.extend(requests.map(|request| allowed(&["ioctl"], equal(1, request))));
     let commands = [F_GETFL, F_GETFD, F_DUPFD_CLOEXEC];
     entries.extend(commands.map(|command| allowed(&["fcntl"], equal(1, command))));

@@ -24,6 +24,7 @@ mod place;
 mod pool;
 mod serve;
 mod standing;
+mod task;
 mod walk;
 mod watch;
 
@@ -31,6 +32,7 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, RwLock};
 
 use anyhow::{Context as _, anyhow, bail};
@@ -51,10 +53,12 @@ use crate::sys::{descriptors, namespace, pidfd, signal, socket};
 use judge::Judge;
 pub use log::Target as Log;
 use pool::Pool;
+use task::GroupChanges;
 
 /// The message that carries a listener.
 pub const LISTENER: &[u8] = b"listener";
-/// The message that carries the container's namespaces; its first process's pid on the host follows.
+/// The message that carries the container's namespaces and its root directory; its first process's
+/// pid on the host follows.
 const NAMESPACES: &[u8] = b"namespaces ";
 /// The answer once the supervisor is in its place.
 const READY: &[u8] = b"ready";
@@ -83,6 +87,8 @@ pub struct Setup<'a> {
     pub capabilities: u64,
     /// The container's cgroup.
     pub cgroup: &'a Location,
+    /// Whether the container's processes can make user namespaces.
+    pub nesting: Nesting,
     /// Where decisions go.
     pub log: log::Target,
 }
@@ -132,10 +138,46 @@ pub struct Shared {
     pub permitted: u64,
     /// How many threads can run at once.
     pub processors: usize,
+    /// How often some task has changed its groups.
+    pub group_changes: GroupChanges,
+    /// Whether all callers have the container's root.
+    pub roots: Roots,
+    /// The container's root.
+    pub root: OwnedFd,
+    /// Whether callers can be in a user namespace of their own.
+    pub nesting: Nesting,
+    /// The calls by number.
+    pub calls: dispatch::Calls,
     /// Read by what makes or removes a name, written by what moves one.
     pub names: RwLock<()>,
     /// Native numbers of calls that are continued without a look.
     pub continued: Vec<i32>,
+}
+
+/// Whether callers can be in a user namespace of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nesting {
+    /// The seccomp program lets them make one.
+    Possible,
+    /// It does not.
+    Refused,
+}
+
+/// Whether all callers have the same root directory: until one calls chroot(2) or pivot_root(2),
+/// which are mediated for this, they have the container's.
+#[derive(Debug, Default)]
+pub struct Roots(AtomicBool);
+
+impl Roots {
+    /// A caller is about to change its root, and perhaps that of others.
+    pub fn note(&self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether they do.
+    pub fn are_one(&self) -> bool {
+        !self.0.load(Ordering::SeqCst)
+    }
 }
 
 /// Starts a supervisor, and who watches it.
@@ -233,7 +275,12 @@ fn place_itself(
         (_, log) => (None, log),
     };
     let judge = judge(setup, record, log)?;
+    let (root, namespaces) = namespaces.split_last().context("the container's root")?;
     join(&proc, namespaces)?;
+    // where the root was changed to without a change of the mount namespace's
+    rustix::process::fchdir(root).context("fchdir")?;
+    rustix::process::chroot(".").context("chroot")?;
+    let own = openat(&proc, "self/fd", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
     let user_namespace = readlinkat(&proc, "self/ns/user", Vec::new()).context("own namespace")?;
     let shared = Shared {
         judge,
@@ -242,12 +289,17 @@ fn place_itself(
         pid_level: level,
         permitted: confine::permitted(setup.capabilities)?,
         processors: std::thread::available_parallelism().map_or(1, usize::from),
+        group_changes: GroupChanges::default(),
+        roots: Roots::default(),
+        root: root.try_clone()?,
+        nesting: setup.nesting,
+        calls: dispatch::Calls::new(),
         names: RwLock::new(()),
         continued: serve::numbers(setup.continued)?,
         proc,
     };
     // what is reached by descriptor is reached from here
-    rustix::process::fchdir(&shared.proc).context("fchdir(/proc)")?;
+    rustix::process::fchdir(own).context("fchdir(/proc/self/fd)")?;
     confine::apply(shared.permitted)?;
     Ok(shared)
 }
@@ -309,7 +361,8 @@ fn receive_namespaces(control: &OwnedFd) -> anyhow::Result<Option<(Vec<OwnedFd>,
     let pid =
         buffer[..length].strip_prefix(NAMESPACES).and_then(|pid| std::str::from_utf8(pid).ok());
     match pid.and_then(|pid| pid.parse().ok()) {
-        Some(pid) if fds.len() == JOINED.len() => Ok(Some((fds, pid))),
+        // their descriptors, and the root directory's
+        Some(pid) if fds.len() == JOINED.len() + 1 => Ok(Some((fds, pid))),
         _ => bail!("an unknown message in the place of the namespaces"),
     }
 }
@@ -375,7 +428,10 @@ pub fn introduce(
     });
     let opened = opened.collect::<Result<Vec<OwnedFd>, _>>();
     let opened = opened.map_err(|error| format!("open own namespaces: {error}"))?;
-    let fds: Vec<BorrowedFd<'_>> = opened.iter().map(AsFd::as_fd).collect();
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let root = rustix::fs::open("/", flags, Mode::empty());
+    let root = root.map_err(|error| format!("open /: {error}"))?;
+    let fds: Vec<BorrowedFd<'_>> = opened.iter().chain([&root]).map(AsFd::as_fd).collect();
     let exchange = || -> io::Result<Vec<u8>> {
         let message = [NAMESPACES, host_pid.to_string().as_bytes()].concat();
         socket::send(control, &message, &fds)?;

@@ -11,16 +11,17 @@
 //! workload by the kernel. So what is done on the descriptor is what the workload could have had
 //! done before it moved it.
 
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use brig_policy::call::files::{At, Base, Empty, Last};
 use brig_policy::path::AbsPath;
 use brig_policy::policy::Errno;
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, openat2, readlinkat};
+use rustix::path::DecInt;
 
 use super::answer::errno;
 use super::caller::Call;
-use super::walk;
+use super::{Shared, walk};
 
 /// A file of the workload's, held.
 #[derive(Debug)]
@@ -70,15 +71,15 @@ impl Found {
     }
 
     /// A path by which system calls that take no descriptor reach it: from the directory that
-    /// workers are in, which is the host's /proc.
-    pub fn by_descriptor(&self) -> String {
+    /// workers are in, which is their /proc/self/fd.
+    pub fn by_descriptor(&self) -> DecInt {
         by_descriptor(self.fd.as_fd())
     }
 }
 
 /// See [`Found::by_descriptor`].
-pub fn by_descriptor(fd: BorrowedFd<'_>) -> String {
-    format!("self/fd/{}", fd.as_raw_fd())
+pub fn by_descriptor(fd: BorrowedFd<'_>) -> DecInt {
+    DecInt::from_fd(fd)
 }
 
 impl Entry {
@@ -150,7 +151,8 @@ impl Call<'_> {
     fn start(&self, base: Base, path: &[u8], limits: Limits) -> Result<Start, Errno> {
         let absolute = path.first() == Some(&b'/');
         Ok(match (absolute, limits.is_bound()) {
-            (true, false) => Start::Root(self.root()?),
+            (true, false) if self.shared.roots.are_one() => Start::Root(None),
+            (true, false) => Start::Root(Some(self.root()?)),
             _ => Start::Base(self.base(base)?),
         })
     }
@@ -169,7 +171,8 @@ impl Call<'_> {
         };
         let flags = OFlags::PATH | OFlags::CLOEXEC | nofollow(last);
         let limits = limits.0 | own | ResolveFlags::NO_MAGICLINKS;
-        let fd = openat2(start.fd(), path, flags, Mode::empty(), limits).map_err(errno)?;
+        let fd =
+            openat2(start.fd(self.shared), path, flags, Mode::empty(), limits).map_err(errno)?;
         self.hold(fd)
     }
 
@@ -184,17 +187,18 @@ impl Call<'_> {
 /// Where a way begins.
 #[derive(Debug)]
 pub enum Start {
-    /// At the caller's root.
-    Root(OwnedFd),
+    /// At the caller's root; `None`: it is the container's.
+    Root(Option<OwnedFd>),
     /// At another directory.
     Base(OwnedFd),
 }
 
 impl Start {
     /// The directory.
-    pub fn fd(&self) -> BorrowedFd<'_> {
+    fn fd<'a>(&'a self, shared: &'a Shared) -> BorrowedFd<'a> {
         match self {
-            Self::Root(fd) | Self::Base(fd) => fd.as_fd(),
+            Self::Root(None) => shared.root.as_fd(),
+            Self::Root(Some(fd)) | Self::Base(fd) => fd.as_fd(),
         }
     }
 }

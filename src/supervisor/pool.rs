@@ -20,8 +20,9 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags, openat};
 
 use super::answer::give;
-use super::caller::read_whole;
+use super::caller::{Worker, read_whole};
 use super::standing::Standing;
+use super::task::Tasks;
 use super::{Shared, dispatch};
 use crate::sys::notify;
 use crate::sys::pidfd::signal_thread;
@@ -249,7 +250,7 @@ pub enum Wait<T> {
 fn work(pool: &Pool, shared: &Shared, slot: &Slot) {
     let queue = &slot.queue;
     let prepared = shared.prepare_worker();
-    let standing = Standing::new(shared.permitted);
+    let (standing, tasks) = (Standing::new(shared.permitted), Tasks::default());
     while prepared.is_ok() {
         queue.idle.fetch_add(1, Ordering::AcqRel);
         let received = notify::receive(queue.listener.as_fd());
@@ -263,8 +264,8 @@ fn work(pool: &Pool, shared: &Shared, slot: &Slot) {
             pool.ask(Request::Worker(Arc::clone(queue)));
         }
         slot.begin(&notification);
-        let outcome =
-            dispatch::answer(shared, &standing, slot, queue.listener.as_fd(), &notification);
+        let worker = Worker { standing: &standing, tasks: &tasks, slot };
+        let outcome = dispatch::answer(shared, worker, queue.listener.as_fd(), &notification);
         give(queue.listener.as_fd(), notification.id, outcome);
         slot.end();
         if queue.idle.load(Ordering::Acquire) > shared.processors + SPARE {

@@ -29,9 +29,14 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Of a task whose capabilities are in force in the container's user namespace, or not.
-    pub fn new(status: &Status, effective: u64) -> Self {
-        Self { uids: status.uids, gids: status.gids, groups: status.groups.clone(), effective }
+    /// Of a task.
+    pub fn new(status: &Status) -> Self {
+        Self {
+            uids: status.uids,
+            gids: status.gids,
+            groups: status.groups.clone(),
+            effective: status.effective,
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 //! pidfd_open(2) for a single thread, and signals to threads of one's own.
 
 use std::io;
-use std::os::fd::{FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 /// `PIDFD_THREAD` of linux/pidfd.h. KERNEL(6.9).
 const PIDFD_THREAD: libc::c_int = libc::O_EXCL;
@@ -32,6 +32,62 @@ fn open(id: i32, flags: libc::c_int) -> io::Result<OwnedFd> {
     let raw = i32::try_from(raw).map_err(|_| io::ErrorKind::InvalidData)?;
     // SAFETY: the kernel has just made this descriptor for us, with close-on-exec.
     Ok(unsafe { OwnedFd::from_raw_fd(raw) })
+}
+
+/// `_IOWR(0xff, 11, struct pidfd_info)`, with the struct as its first kernel had it.
+pub const GET_INFO: u32 = 0xc040_ff0b;
+
+/// `struct pidfd_info` of linux/pidfd.h, its first version.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+struct Info {
+    mask: u64,
+    cgroupid: u64,
+    pid: u32,
+    tgid: u32,
+    ppid: u32,
+    ruid: u32,
+    rgid: u32,
+    euid: u32,
+    egid: u32,
+    suid: u32,
+    sgid: u32,
+    fsuid: u32,
+    fsgid: u32,
+    exit_code: i32,
+}
+
+const _: () = assert!(size_of::<Info>() == 64);
+
+/// Whose a living task is: real, effective, saved and filesystem ids, as the caller's user namespace
+/// has them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Credentials {
+    /// The user ids.
+    pub uids: [u32; 4],
+    /// The group ids.
+    pub gids: [u32; 4],
+}
+
+/// `ioctl(pidfd, PIDFD_GET_INFO, { PIDFD_INFO_CREDS })`. KERNEL(6.13).
+///
+/// # Errors
+///
+/// ESRCH where the task is gone; ENOTTY or EINVAL where the kernel does not know the request.
+pub fn credentials(pidfd: BorrowedFd<'_>) -> io::Result<Credentials> {
+    const PIDFD_INFO_CREDS: u64 = 1 << 1;
+    let mut info = Info { mask: PIDFD_INFO_CREDS, ..Info::default() };
+    // SAFETY: the kernel reads and writes as many bytes as the request says, which is the struct's
+    // size (asserted); it is exclusively ours.
+    let result = unsafe { libc::ioctl(pidfd.as_raw_fd(), GET_INFO as _, &raw mut info) };
+    super::check(result.into())?;
+    if info.mask & PIDFD_INFO_CREDS == 0 {
+        return Err(io::Error::from_raw_os_error(libc::ESRCH));
+    }
+    Ok(Credentials {
+        uids: [info.ruid, info.euid, info.suid, info.fsuid],
+        gids: [info.rgid, info.egid, info.sgid, info.fsgid],
+    })
 }
 
 /// `kcmp(one, other, KCMP_FILES)`: whether two tasks have the same table of descriptors.

@@ -147,3 +147,33 @@ fn a_supervisor_does_not_stay_without_its_watcher() {
     until("the end of the supervisor", || (!process::is_alive(pid)).then_some(()));
     t.await_status(&id, "stopped");
 }
+
+#[test]
+fn a_link_that_leads_to_what_was_not_planned_for_keeps_the_container_from_starting() {
+    let mut t = test!();
+    let profile = "[files]\nwrite = [\"/work\", \"/tmp\", \"/dev\"]\ndeny = [\"/link/*.key\"]\n";
+    std::os::unix::fs::symlink("work", t.bundle.file("/link")).unwrap();
+    let out = script(&mut t, profile, "chmod 777 /work/sub/a.key");
+    // what the rule needs where it is written, or an error that names it
+    if out.status.success() {
+        panic!("{out:?}");
+    }
+    let said = format!("{}{}", out.stdout, out.stderr);
+    let refused = said.contains("symbolic link") || said.contains("Permission denied");
+    assert!(refused || said.contains("Read-only"), "{out:?}");
+}
+
+#[test]
+fn after_a_change_of_groups_or_root_a_caller_is_who_it_has_become() {
+    let mut t = test!();
+    fs::create_dir_all(t.bundle.file("/jail/work")).unwrap();
+    fs::create_dir_all(t.bundle.file("/jail/bin")).unwrap();
+    fs::write(t.bundle.file("/jail/work/a.txt"), "in the jail\n").unwrap();
+    fs::write(t.bundle.file("/jail/work/a.key"), "secret\n").unwrap();
+    fs::copy(t.bundle.file("/bin/busybox"), t.bundle.file("/jail/bin/cat")).unwrap();
+    t.bundle.capabilities(&["CAP_SYS_CHROOT", "CAP_SETUID", "CAP_SETGID", "CAP_DAC_OVERRIDE"]);
+    let both = "[files]\ndeny = [\"/work/**/*.key\", \"/jail/work/**/*.key\"]\n";
+    let jailed = "chroot /jail /bin/cat";
+    let tries = format!("cat /work/a.txt && {jailed} /work/a.txt && ! {jailed} /work/a.key");
+    script(&mut t, both, &tries).ok().prints("text\nin the jail");
+}

@@ -63,7 +63,7 @@ pub fn check_seat(supervisor: i32, init: i32) {
     for entry in fs::read_dir(format!("/proc/{supervisor}/fd")).unwrap() {
         held.push(fs::read_link(entry.unwrap().path()).unwrap().display().to_string());
     }
-    let own = ["/dev/null", "/proc", "anon_inode:seccomp notify", "anon_inode:[pidfd]"];
+    let own = ["/dev/null", "/proc", "/", "anon_inode:seccomp notify", "anon_inode:[pidfd]"];
     held.retain(|one| !own.contains(&one.as_str()) && !one.starts_with("pidfd:"));
     // of brig, of added processes, of the watcher
     assert!(held.iter().all(|one| one.starts_with("socket:")), "{held:?}");

@@ -84,6 +84,17 @@ impl Calls {
         self.0.keys().any(|call| call.name() != "listen" && !METADATA.contains(&call.name()))
     }
 
+    /// Where the supervisor acts for callers it has to know who they are and where they see their
+    /// root: it takes note of what changes that, and lets it go on.
+    pub(crate) fn follow(&mut self) {
+        if self.0.is_empty() {
+            return;
+        }
+        for name in FOLLOWED {
+            self.add(name, &[], "the supervisor takes note of it and lets it go on", &[]);
+        }
+    }
+
     /// All of them, by the calls' order.
     pub(crate) fn into_calls(self) -> Vec<MediatedCall> {
         self.0.into_values().collect()
@@ -103,6 +114,7 @@ impl MediatedCall {
     }
 }
 
+const FOLLOWED: &[&str] = &["setgroups", "setgroups32", "chroot", "pivot_root"];
 const OPEN: &[&str] = &["open", "openat", "openat2"];
 const WRITE: &[&str] = &["creat", "truncate", "truncate64"];
 const METADATA: &[&str] = &[

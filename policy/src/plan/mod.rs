@@ -92,6 +92,7 @@ pub fn compile(
     restrictions.extend(keep_mounts(&settled));
     restrictions.extend(guards);
     mediate_audited(policy, &mut calls);
+    calls.follow();
     let mediated = calls.into_calls();
     let facts = Facts { ports: &network.ports, mediated: &mediated };
     let rules = placement::place(policy, &facts);
@@ -108,6 +109,15 @@ pub fn compile(
         settled,
         supported: Rights::of_abi(target.landlock.map_or(0, |landlock| landlock.abi)),
     })
+}
+
+/// The calls that have to be mediated because of `[files]` in a tree. Who settles a policy in the
+/// container's own tree must find none there that was not planned for.
+#[must_use]
+pub fn mediated_for_files(settled: &Settled) -> Vec<MediatedCall> {
+    let mut calls = Calls::default();
+    mediate_files(settled, &mut calls);
+    calls.into_calls()
 }
 
 /// KERNEL(6.7): ABI 4 has rights for TCP.

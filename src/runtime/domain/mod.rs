@@ -24,6 +24,7 @@ use brig_policy::path::AbsPath;
 use brig_policy::plan::files::{self, Bound, Note, Placements, Region, Settled};
 use brig_policy::plan::{Bounded, Effect, Rights, TcpPorts};
 use brig_policy::policy::{Access, AccessSet, Policy};
+use brig_policy::seccomp::Syscall;
 use rustix::fs::{AtFlags, MemfdFlags, Mode, OFlags, StatxFlags, memfd_create, open, statx};
 use serde::{Deserialize, Serialize};
 
@@ -43,6 +44,50 @@ pub struct Wanted {
     /// The rights that the kernel can handle. The plan has been checked against the target: what is
     /// left out here, the operator has allowed to be.
     pub supported: Rights,
+    /// What the seccomp program was made for.
+    pub planned: Planned,
+}
+
+/// What the seccomp program was made for, before the container's files could be looked at.
+#[derive(Clone, Debug, Default)]
+pub struct Planned {
+    /// The calls that it notifies.
+    pub mediated: Vec<Syscall>,
+    /// Whether it keeps mounts read-only.
+    pub mounts: MountChanges,
+}
+
+/// Whether a program keeps mounts as they are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MountChanges {
+    /// It does.
+    Refused,
+    /// There was nothing to keep.
+    #[default]
+    Possible,
+}
+
+impl Planned {
+    /// Whether nothing more is needed in the container's own files.
+    fn suffices(&self, settled: &Settled) -> Result<(), String> {
+        for call in brig_policy::plan::mediated_for_files(settled) {
+            if !self.mediated.contains(&call.syscall) {
+                let rules: Vec<String> = call.rules.iter().map(ToString::to_string).collect();
+                return Err(format!(
+                    "{}: a symbolic link leads to where {} would have to be mediated: write the \
+                     path as it is in the container",
+                    rules.join(", "),
+                    call.syscall.name()
+                ));
+            }
+        }
+        if !settled.mounts.remounts.is_empty() && self.mounts == MountChanges::Possible {
+            return Err("a symbolic link leads to what would have to be mounted read-only: write \
+                        the path as it is in the container"
+                .to_owned());
+        }
+        Ok(())
+    }
 }
 
 /// Whether processes outside a domain can be signalled.
@@ -167,6 +212,7 @@ fn settle(
     })?;
     let (missing, carved): (Vec<&Note>, Vec<&Note>) =
         settled.placed.notes.iter().partition(|note| matches!(note, Note::Missing { .. }));
+    wanted.planned.suffices(&settled)?;
     let texts = |notes: Vec<&Note>| notes.into_iter().map(ToString::to_string).collect();
     let (mut notes, remarks): (Vec<String>, Vec<String>) = (texts(missing), texts(carved));
     mounts::remount(tree, proc, &settled.mounts.remounts)?;

@@ -132,14 +132,14 @@ fn reopen(call: &Call<'_>, found: &Found, wanted: Wanted, _: &[Permitted]) -> Ou
     call.still_waits()?;
     let opened = match found.kind() {
         FileType::Fifo | FileType::CharacterDevice | FileType::BlockDevice | FileType::Socket => {
-            let opened = call.slot.wait(|| openat(CWD, &path, flags, Mode::empty()));
+            let opened = call.slot.wait(|| openat(CWD, path.as_c_str(), flags, Mode::empty()));
             match opened {
                 Wait::Done(opened) => opened,
                 Wait::Interrupted => return Ok(Reply::Interrupted),
                 Wait::Gone => return Err(Errno::EINTR),
             }
         }
-        _ => openat(CWD, &path, flags, Mode::empty()),
+        _ => openat(CWD, path.as_c_str(), flags, Mode::empty()),
     };
     deliver(opened.map_err(errno)?, wanted)
 }
