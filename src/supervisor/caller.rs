@@ -233,6 +233,9 @@ impl<'a> Call<'a> {
     /// # Errors
     /// EBADF where it has none of this number.
     pub fn descriptor(&self, number: i32) -> Result<OwnedFd, Errno> {
+        if number < 0 {
+            return Err(Errno::EBADF);
+        }
         let pidfd = self.task()?.pidfd()?;
         let flags = PidfdGetfdFlags::empty();
         let fd = self.looking(|| rustix::process::pidfd_getfd(pidfd, number, flags))?;
@@ -283,24 +286,22 @@ impl<'a> Call<'a> {
         let text = read_whole(&self.task()?.directory, "limits")?;
         match brig_policy::call::limits::soft(&text, "Max file size") {
             Some(limit) if size > limit => {
-                self.standing.privileged()?;
-                let thread = self.task()?.pidfd()?;
-                crate::sys::signal::send(thread.as_fd(), libc::SIGXFSZ).map_err(errno)?;
+                self.signal(libc::SIGXFSZ)?;
                 Err(Errno::EFBIG)
             }
             _ => Ok(()),
         }
     }
 
-    /// A register as an `int`.
-    #[allow(clippy::cast_possible_truncation)] // the kernel looks at 32 bits
-    pub fn int(&self, index: usize) -> i32 {
-        (self.notification.args.get(index).copied().unwrap_or_default() as u32).cast_signed()
-    }
-
-    /// A register as a pointer.
-    pub fn pointer(&self, index: usize) -> Pointer {
-        self.layout.pointer(self.notification.args.get(index).copied().unwrap_or_default())
+    /// Sends the caller's thread a signal, as the kernel does for what a call did.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn signal(&self, signal: i32) -> Result<(), Errno> {
+        self.standing.privileged()?;
+        let thread = self.task()?.pidfd()?;
+        self.still_waits()?;
+        crate::sys::signal::send(thread.as_fd(), signal).map_err(errno)
     }
 }
 

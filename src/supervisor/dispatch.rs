@@ -9,7 +9,7 @@ use brig_policy::seccomp::{Arch, Syscall};
 
 use super::answer::{Outcome, Reply, Witness};
 use super::caller::{Call, Worker};
-use super::{Shared, files};
+use super::{Shared, files, network};
 use crate::sys::notify::Notification;
 
 /// Answers. What no family knows is denied.
@@ -31,7 +31,8 @@ pub fn answer(
     }
     let kind = (syscall, Layout::of(arch));
     let call = Call::new(shared, worker, listener, *notification, kind);
-    files::answer(&call).unwrap_or(Err(Errno::EPERM))
+    let answers = files::answer(&call).or_else(|| network::answer(&call));
+    answers.unwrap_or(Err(Errno::EPERM))
 }
 
 /// Calls that are only taken note of, before the kernel goes on with them.

@@ -104,6 +104,11 @@ impl Judge {
         self.permit(call, Operation::Network(operation))
     }
 
+    /// Lets it be known what is refused whatever the policy says.
+    pub fn note_refused(&self, call: &Call<'_>, what: &'static str) {
+        self.log.note_refused(call, what);
+    }
+
     fn permit(&self, call: &Call<'_>, operation: Operation) -> Result<Permitted, Errno> {
         let decision = self.decider.decide(&operation);
         self.log.note(call, &operation, &decision);

@@ -31,6 +31,9 @@ impl Target {
 pub struct Log;
 
 impl Log {
+    /// Notes what is refused whatever the policy says.
+    pub fn note_refused(&self, _: &Call<'_>, _: &'static str) {}
+
     /// Notes a decision.
     pub fn note(&self, _: &Call<'_>, _: &Operation, _: &Decision) {}
 }

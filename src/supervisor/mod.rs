@@ -20,6 +20,7 @@ mod dispatch;
 mod files;
 mod judge;
 mod log;
+mod network;
 mod place;
 mod pool;
 mod serve;

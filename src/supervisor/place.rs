@@ -83,6 +83,12 @@ pub fn by_descriptor(fd: BorrowedFd<'_>) -> DecInt {
 }
 
 impl Entry {
+    /// The name without the slashes that follow it.
+    pub fn last(&self) -> &[u8] {
+        let end = self.name.iter().rposition(|byte| *byte != b'/').map_or(0, |last| last + 1);
+        &self.name[..end]
+    }
+
     /// The path that a file of this name has.
     ///
     /// # Errors
@@ -93,8 +99,7 @@ impl Entry {
         if path.len() > 1 {
             path.push(b'/');
         }
-        let end = self.name.iter().rposition(|byte| *byte != b'/').map_or(0, |last| last + 1);
-        path.extend_from_slice(&self.name[..end]);
+        path.extend_from_slice(self.last());
         AbsPath::new(&path).map_err(|_| Errno::ENAMETOOLONG)
     }
 }

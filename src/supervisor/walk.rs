@@ -200,7 +200,7 @@ impl Walk<'_> {
 }
 
 /// Whether two descriptors are of one directory, by one mount.
-fn is_same(one: &OwnedFd, other: &OwnedFd) -> Result<bool, Errno> {
+pub fn is_same(one: &OwnedFd, other: &OwnedFd) -> Result<bool, Errno> {
     use rustix::fs::{AtFlags, StatxFlags, statx};
     let of = |fd: &OwnedFd| {
         let wanted = StatxFlags::INO | StatxFlags::MNT_ID;

@@ -22,6 +22,7 @@ pub mod pidfd;
 pub mod sched;
 pub mod seccomp;
 pub mod signal;
+pub mod sockaddr;
 pub mod socket;
 
 use std::io;

@@ -28,6 +28,7 @@ mod lifecycle;
 mod malformed;
 mod mounts;
 mod namespaces;
+mod network;
 mod profiles;
 mod regions;
 mod residue;

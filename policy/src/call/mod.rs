@@ -29,6 +29,7 @@ pub mod message;
 pub mod mounts;
 pub mod open;
 mod sized;
+pub mod sockets;
 pub mod status;
 pub mod string;
 pub mod time;

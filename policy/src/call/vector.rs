@@ -81,6 +81,19 @@ impl Buffers {
         self.0.iter().map(|buffer| buffer.length).sum()
     }
 
+    /// What is left of them behind their first bytes.
+    #[must_use]
+    pub fn after(&self, count: u64) -> Self {
+        let mut behind = count;
+        let rest = |buffer: &Buffer| {
+            let cut = behind.min(buffer.length);
+            behind -= cut;
+            let address = Pointer(buffer.address.0.saturating_add(cut));
+            Buffer { address, length: buffer.length - cut }
+        };
+        Self(self.0.iter().map(rest).filter(|buffer| buffer.length > 0).collect())
+    }
+
     /// The bytes to copy of their beginning, `limit` at most.
     ///
     /// # Errors
@@ -136,6 +149,20 @@ mod tests {
         assert_eq!(lengths(&[(1, most), (1, -1)]), Err(Errno::EINVAL));
         let short = [4096u32.to_ne_bytes(), (-1i32).to_ne_bytes()].concat();
         assert_eq!(parse(Layout::Bits32, &short), Err(Errno::EINVAL));
+    }
+
+    #[test]
+    fn what_is_left_begins_behind_what_was_taken() {
+        let buffers = parse(Layout::Bits64, &array(&[(1, 5), (9, 0), (64, 100)])).unwrap();
+        let left = |count| {
+            let rest = buffers.after(count);
+            rest.as_slice().iter().map(|one| (one.address.0, one.length)).collect::<Vec<_>>()
+        };
+        assert_eq!(left(0), [(1, 5), (64, 100)]);
+        assert_eq!(left(3), [(4, 2), (64, 100)]);
+        assert_eq!(left(5), [(64, 100)]);
+        assert_eq!(left(104), [(163, 1)]);
+        assert_eq!(left(u64::MAX), []);
     }
 
     #[test]

@@ -170,8 +170,12 @@ impl Errno {
     pub const EOPNOTSUPP: Self = Self(95);
     /// Address family not supported by protocol.
     pub const EAFNOSUPPORT: Self = Self(97);
+    /// Address already in use.
+    pub const EADDRINUSE: Self = Self(98);
     /// No buffer space available.
     pub const ENOBUFS: Self = Self(105);
+    /// Connection refused.
+    pub const ECONNREFUSED: Self = Self(111);
 
     const NAMES: [(Self, &'static str); 16] = [
         (Self::EPERM, "EPERM"),

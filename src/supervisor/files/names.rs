@@ -46,7 +46,7 @@ pub fn change(call: &Call<'_>, request: &Request) -> Outcome {
 fn entry(call: &Call<'_>, at: &At) -> Result<Entry, Errno> {
     let path = call.path(at.path)?;
     let entry = call.find_entry(at, &path, Limits::NONE)?;
-    if matches!(trimmed(&entry.name), b"" | b"." | b"..") {
+    if matches!(entry.last(), b"" | b"." | b"..") {
         // the kernel's to answer: each call has its own errno for these
         return Err(Errno::EINVAL);
     }
@@ -85,13 +85,7 @@ fn make(
 
 fn is_there(entry: &Entry) -> bool {
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    openat(&entry.directory.fd, trimmed(&entry.name), flags, Mode::empty()).is_ok()
-}
-
-/// A name without the slashes behind it.
-fn trimmed(name: &[u8]) -> &[u8] {
-    let end = name.iter().rposition(|byte| *byte != b'/').map_or(0, |last| last + 1);
-    &name[..end]
+    openat(&entry.directory.fd, entry.last(), flags, Mode::empty()).is_ok()
 }
 
 fn make_node(call: &Call<'_>, at: &At, mode: u32, device: u32) -> Outcome {
@@ -178,7 +172,7 @@ fn link(call: &Call<'_>, from: &At, to: &At) -> Outcome {
 /// What a name in a directory is, for a rename.
 fn look(call: &Call<'_>, entry: &Entry) -> Result<Option<Found>, Errno> {
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    match openat(&entry.directory.fd, trimmed(&entry.name), flags, Mode::empty()) {
+    match openat(&entry.directory.fd, entry.last(), flags, Mode::empty()) {
         Ok(fd) => call.hold(fd).map(Some),
         Err(rustix::io::Errno::NOENT) => Ok(None),
         Err(error) => Err(errno(error)),

@@ -56,3 +56,8 @@ pub fn sockets() -> PathBuf {
 pub fn remount() -> PathBuf {
     compile("remount.c", &[])
 }
+
+/// Does with sockets what its standard input says.
+pub fn talk() -> PathBuf {
+    compile("talk.c", &[])
+}

@@ -17,7 +17,7 @@ mod socket;
 mod unix;
 
 pub use inet::InetAddress;
-pub use socket::Socket;
+pub use socket::{Cut, Socket};
 
 use super::layout::{Layout, Pointer, Span};
 use crate::decide::{Endpoint, NetworkAction};
@@ -119,10 +119,19 @@ pub fn plan(layout: Layout, address: Pointer, length: i32) -> Result<Span, Errno
     }
 }
 
+/// What it means to a socket that no address is given at all.
+#[must_use]
+pub const fn absent(socket: Socket) -> Destination {
+    match socket.family() {
+        Family::Inet(..) | Family::Unix(_) => Destination::Absent,
+        Family::Other => Destination::NotGoverned,
+    }
+}
+
 /// What a copied address means to a socket.
 ///
 /// Where no address is given at all (`NULL` for sendto(2), also no bytes for sendmsg(2)), there is
-/// nothing to parse: that is [`Destination::Absent`].
+/// nothing to parse: that is [`absent`].
 ///
 /// # Errors
 ///

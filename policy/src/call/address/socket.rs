@@ -12,6 +12,7 @@ const AF_SMC: i32 = 43;
 const SOCK_STREAM: i32 = 1;
 const SOCK_DGRAM: i32 = 2;
 const SOCK_RAW: i32 = 3;
+const SOCK_SEQPACKET: i32 = 5;
 
 const IPPROTO_ICMP: i32 = 1;
 const IPPROTO_TCP: i32 = 6;
@@ -74,7 +75,38 @@ pub(super) enum UnixKind {
     Packet,
 }
 
+/// How what is sent is cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cut {
+    /// Bytes follow bytes: what is sent may be sent in several pieces.
+    Anywhere,
+    /// Each call sends one message.
+    Nowhere,
+}
+
 impl Socket {
+    /// How what is sent is cut. SCTP's streams are of messages.
+    #[must_use]
+    pub const fn cut(self) -> Cut {
+        match (self.kind, self.family()) {
+            (SOCK_STREAM, Family::Inet(_, Protocol::Foreign)) => Cut::Nowhere,
+            (SOCK_STREAM, _) => Cut::Anywhere,
+            _ => Cut::Nowhere,
+        }
+    }
+
+    /// Whether connecting and sending waits for nobody: it is UDP, or like it.
+    #[must_use]
+    pub const fn is_connectionless(self) -> bool {
+        !matches!(self.kind, SOCK_STREAM | SOCK_SEQPACKET)
+    }
+
+    /// Whether data can connect it (`MSG_FASTOPEN`).
+    #[must_use]
+    pub const fn is_tcp(self) -> bool {
+        matches!(self.family(), Family::Inet(_, Protocol::Tcp | Protocol::Smc))
+    }
+
     pub(super) const fn family(self) -> Family {
         match self.domain {
             1 => Family::Unix(match self.kind {

@@ -24,17 +24,13 @@ pub enum Effect {
     Identity,
     /// Changes nothing about where a packet goes.
     Harmless,
-    /// Names the source address and the interface (`IP_PKTINFO`, `IPV6_PKTINFO`). Servers with
-    /// several addresses answer with it. The source must be an address of the host and the
-    /// destination stays, but for one: the unspecified address means the source address then. It is
-    /// performed as loopback ([`Destination::encode`]), so this is harmless too.
-    Source,
     /// Needs a capability, which the kernel looks for in the sender: harmless only if the sender has
     /// no more than the caller. `SO_MARK` and `SO_PRIORITY` choose among routes; IPv6's options of
     /// hops and destinations are read by whoever gets the packet.
     Privileged,
-    /// Leads the packet through hosts that it names: `IP_RETOPTS` can hold a source route, a routing
-    /// header is one, and a flow label can have one attached to it (`IPV6_FLOWINFO`).
+    /// Chooses another way or another sender than was decided about: `IP_RETOPTS` can hold a source
+    /// route, a routing header is one, a flow label can have one attached to it (`IPV6_FLOWINFO`),
+    /// and `IP_PKTINFO` and `IPV6_PKTINFO` name the source address and the interface.
     Redirects,
     /// Not known.
     Unknown,
@@ -49,11 +45,7 @@ impl Effect {
     /// does not know it.
     pub const fn admit(self) -> Result<(), Errno> {
         match self {
-            Self::Descriptors
-            | Self::Identity
-            | Self::Harmless
-            | Self::Source
-            | Self::Privileged => Ok(()),
+            Self::Descriptors | Self::Identity | Self::Harmless | Self::Privileged => Ok(()),
             Self::Redirects => Err(Errno::EACCES),
             Self::Unknown => Err(Errno::EINVAL),
         }
@@ -86,22 +78,18 @@ const fn effect(level: i32, kind: i32) -> Effect {
         SOL_IP => match kind {
             // IP_TOS, IP_TTL
             1 | 2 => Effect::Harmless,
-            // IP_RETOPTS
-            7 => Effect::Redirects,
-            // IP_PKTINFO
-            8 => Effect::Source,
+            // IP_RETOPTS, IP_PKTINFO
+            7 | 8 => Effect::Redirects,
             // Among them IP_PROTOCOL, with which a raw socket sends another protocol than its own.
             _ => Effect::Unknown,
         },
         SOL_IPV6 => match kind {
             // IPV6_2292HOPLIMIT, IPV6_HOPLIMIT, IPV6_DONTFRAG, IPV6_TCLASS
             8 | 52 | 62 | 67 => Effect::Harmless,
-            // IPV6_2292PKTINFO, IPV6_PKTINFO
-            2 | 50 => Effect::Source,
             // IPV6_2292HOPOPTS, IPV6_2292DSTOPTS, IPV6_HOPOPTS, IPV6_RTHDRDSTOPTS, IPV6_DSTOPTS
             3 | 4 | 54 | 55 | 59 => Effect::Privileged,
-            // IPV6_2292RTHDR, IPV6_FLOWINFO, IPV6_RTHDR
-            5 | 11 | 57 => Effect::Redirects,
+            // IPV6_2292PKTINFO, IPV6_2292RTHDR, IPV6_FLOWINFO, IPV6_PKTINFO, IPV6_RTHDR
+            2 | 5 | 11 | 50 | 57 => Effect::Redirects,
             _ => Effect::Unknown,
         },
         // UDP_SEGMENT

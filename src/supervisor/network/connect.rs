@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+//! connect(2).
+//!
+//! A connection that waits, and is begun again after a signal, goes on with the same attempt: the
+//! kernel keeps its state in the socket, of which brig has a duplicate.
+
+use brig_policy::call::address::{Action, parse};
+use brig_policy::call::sockets::Address;
+
+use super::address::{self, Target};
+use super::{Held, Patience, Stop, begin, wait};
+use crate::supervisor::answer::{Outcome, Reply, errno};
+use crate::supervisor::caller::Call;
+use crate::sys::sockaddr;
+
+/// Answers.
+pub fn connect(call: &Call<'_>, number: i32, address: Address) -> Outcome {
+    let fd = call.descriptor(number)?;
+    // the kernel copies the address before it looks whether it is for a socket
+    let given = address::copy(call, address)?;
+    let socket = Held::new(fd)?;
+    let destination = parse(socket.kind, Action::Connect, &given)?;
+    let target = Target::permitted(call, Action::Connect, &destination, &given)?;
+    let patience = socket.patience()?;
+    begin(call)?;
+    match reach(call, &socket, &target, patience) {
+        Ok(()) => Ok(Reply::Value(0)),
+        Err(stop) => stop.outcome(&socket),
+    }
+}
+
+fn reach(call: &Call<'_>, socket: &Held, target: &Target, patience: Patience) -> Result<(), Stop> {
+    let act = || sockaddr::connect(socket.as_fd(), target.sockaddr());
+    if patience == Patience::None || socket.kind.is_connectionless() {
+        return act().map_err(|error| Stop::Failed(errno(error)));
+    }
+    wait(call, act)
+}

@@ -1,0 +1,418 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Where rules about addresses go beyond TCP's ports: the supervisor connects, binds and sends.
+
+use std::fs;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::process::Stdio;
+
+use crate::harness::{Outcome, Runner, Test, process, until, victims};
+use crate::supervisor::supervisor;
+use crate::test;
+
+/// Connecting is decided by host, sending and UNIX sockets by address.
+const HOSTS: &str = r#"
+[network]
+connect = ["tcp 127.0.0.1:8000-8009", "tcp [::1]:8000", "udp 127.0.0.1:8001", "udp [::1]:8001",
+           "unix /srv/*.sock", "unix @talk-*"]
+bind = ["tcp 127.0.0.1:8000-8009", "tcp [::1]:8000", "udp *:8001", "udp *:0",
+        "unix /srv/*.sock", "unix @talk-*"]
+deny = ["tcp @metadata", "tcp 127.0.0.1:8009"]
+"#;
+
+const EPERM: &str = "1";
+const EINTR: &str = "4";
+const EACCES: &str = "13";
+const EINVAL: &str = "22";
+const ENOTSOCK: &str = "88";
+const EOPNOTSUPP: &str = "95";
+const EADDRINUSE: &str = "98";
+const ECONNREFUSED: &str = "111";
+
+fn prepare(t: &mut Test, profile: &str, commands: &str) -> Runner {
+    fs::copy(victims::talk(), t.bundle.file("/talk")).unwrap();
+    fs::create_dir_all(t.bundle.file("/srv/sub")).unwrap();
+    for path in ["/srv", "/srv/sub"] {
+        let all = fs::Permissions::from_mode(0o777);
+        fs::set_permissions(t.bundle.file(path), all).unwrap();
+    }
+    fs::write(t.bundle.file("/commands"), commands).unwrap();
+    t.bundle.capabilities(&["CAP_NET_ADMIN", "CAP_SETUID", "CAP_SETGID", "CAP_KILL"]);
+    let file = t.profile("network.toml", &format!("name = \"network\"\n{profile}"));
+    t.brig().arg("--profile").arg(file)
+}
+
+fn run(t: &mut Test, profile: &str, commands: &str) -> Outcome {
+    t.bundle.args(["/talk"]);
+    let brig = prepare(t, profile, commands).args(["run", "--bundle"]);
+    t.bundle.write();
+    let input = fs::File::open(t.bundle.file("/commands")).unwrap();
+    brig.arg(&t.bundle.dir).last_arg(t.id("c")).stdin(Stdio::from(input)).run()
+}
+
+/// Runs lines `COMMAND -> ANSWER`.
+#[track_caller]
+fn check(t: &mut Test, profile: &str, lines: &str) {
+    let lines: Vec<(&str, &str)> = lines
+        .lines()
+        .filter(|line| !line.trim().is_empty())
+        .map(|line| line.trim().split_once(" -> ").expect(line))
+        .collect();
+    let commands: String = lines.iter().map(|(command, _)| format!("{command}\n")).collect();
+    let out = run(t, profile, &commands).ok();
+    let answers: Vec<&str> = out.stdout.lines().collect();
+    for (index, (command, expected)) in lines.iter().enumerate() {
+        let expected = match *expected {
+            "EPERM" => EPERM,
+            "EINTR" => EINTR,
+            "EACCES" => EACCES,
+            "EINVAL" => EINVAL,
+            "ENOTSOCK" => ENOTSOCK,
+            "EOPNOTSUPP" => EOPNOTSUPP,
+            "EADDRINUSE" => EADDRINUSE,
+            "ECONNREFUSED" => ECONNREFUSED,
+            "EBADF" => "9",
+            "ENOENT" => "2",
+            "EPIPE" => "32",
+            "EMSGSIZE" => "90",
+            "ok" => "0",
+            other => other,
+        };
+        assert_eq!(answers.get(index), Some(&expected), "{command}: {answers:#?}");
+    }
+}
+
+#[test]
+fn tcp_reaches_the_hosts_that_are_granted_and_no_others() {
+    let mut t = test!();
+    check(
+        &mut t,
+        HOSTS,
+        "up -> ok
+        socket l tcp4 -> ok
+        bind l in 127.0.0.1 8000 -> ok
+        listen l 8 -> ok
+        socket a tcp4 -> ok
+        connect a in 127.0.0.1 8000 -> ok
+        accept l b -> ok
+        sendto a 0 hello -> sent 5
+        receive b -> hello
+        socket a tcp4 -> ok
+        connect a in 127.0.0.1 8001 -> ECONNREFUSED
+        socket a tcp4 -> ok
+        connect a in 0.0.0.0 8000 -> ok
+        socket a tcp4 -> ok
+        connect a in 127.0.0.1 8009 -> EACCES
+        connect a in 127.0.0.2 8000 -> EACCES
+        connect a in 127.0.0.1 8010 -> EACCES
+        connect a in 169.254.169.254 80 -> EACCES
+        connect a unspec -> ok
+        socket a tcp6 -> ok
+        connect a in6 ::ffff:127.0.0.2 8000 -> EACCES
+        connect a in6 ::ffff:169.254.169.254 80 -> EACCES
+        connect a in6 ::1 8001 -> EACCES
+        connect a in6 :: 8001 -> EACCES
+        connect a in6 ::1 8000 -> ECONNREFUSED
+        socket a tcp6 -> ok
+        connect a in6 ::ffff:127.0.0.1 8000 -> ok
+        connect z in 127.0.0.1 8000 -> EBADF",
+    );
+}
+
+#[test]
+fn datagrams_reach_the_addresses_that_are_granted_and_no_others() {
+    let mut t = test!();
+    check(
+        &mut t,
+        HOSTS,
+        "up -> ok
+        socket l udp4 -> ok
+        bind l in 127.0.0.1 8001 -> ok
+        socket m udp6 -> ok
+        bind m in6 ::1 8001 -> ok
+        socket a udp4 -> ok
+        sendto a 0 one in 127.0.0.1 8001 -> sent 3
+        receive l -> one
+        sendmsg a 0 two none in 127.0.0.1 8001 -> sent 3
+        receive l -> two
+        sendto a 0 three in 0.0.0.0 8001 -> sent 5
+        receive l -> three
+        sendto a 0 x in 127.0.0.1 8002 -> EACCES
+        sendmsg a 0 x none in 127.0.0.2 8001 -> EACCES
+        connect a in 127.0.0.2 8001 -> EACCES
+        connect a in 127.0.0.1 8001 -> ok
+        sendto a 0 four -> sent 4
+        receive l -> four
+        sendmsg a 0 five ttl -> sent 4
+        receive l -> five
+        connect a unspec -> ok
+        socket b udp6 -> ok
+        sendto b 0 six in6 ::1 8001 -> sent 3
+        receive m -> six
+        sendmsg b 0 seven none in6 :: 8001 -> sent 5
+        receive m -> seven
+        sendto b 0 x in6 ::1 8002 -> EACCES
+        sendto b 0 x in6 ::ffff:127.0.0.1 8002 -> EACCES
+        sendto b 0 x in 127.0.0.1 8002 -> EACCES
+        socket b udp6 -> ok
+        sendto b 0 eight in6 ::ffff:127.0.0.1 8001 -> sent 5
+        receive l -> eight",
+    );
+}
+
+#[test]
+fn several_messages_are_counted_and_told_of() {
+    let mut t = test!();
+    check(
+        &mut t,
+        HOSTS,
+        "up -> ok
+        socket l udp4 -> ok
+        bind l in 127.0.0.1 8001 -> ok
+        socket a udp4 -> ok
+        sendmmsg a 4 in 127.0.0.1 8001 -> sent 3: 1 2 3 0
+        receive l -> 0
+        receive l -> 01
+        receive l -> 012
+        sendmmsg a 4 in 127.0.0.1 8002 -> EACCES
+        sendmmsg a 1 in 127.0.0.1 8001 -> EMSGSIZE",
+    );
+}
+
+#[test]
+fn what_leads_elsewhere_is_not_sent() {
+    let mut t = test!();
+    check(
+        &mut t,
+        HOSTS,
+        "up -> ok
+        socket a udp4 -> ok
+        sendmsg a 0 x pktinfo in 127.0.0.1 8001 -> EACCES
+        connect a in 127.0.0.1 8001 -> ok
+        sendmsg a 0 x pktinfo -> EACCES
+        socket b udp6 -> ok
+        sendmsg b 0 x pktinfo6 in6 ::1 8001 -> EACCES
+        sendmsg b 0 x route in6 ::1 8001 -> EACCES
+        socket c tcp4 -> ok
+        sendto c 0x20000000 x in 127.0.0.1 8009 -> EOPNOTSUPP
+        sendmsg c 0x20000000 x none in 127.0.0.1 8009 -> EOPNOTSUPP",
+    );
+}
+
+#[test]
+fn ports_are_taken_where_that_is_granted() {
+    let mut t = test!();
+    check(
+        &mut t,
+        HOSTS,
+        "up -> ok
+        socket a tcp4 -> ok
+        bind a in 0.0.0.0 8000 -> EACCES
+        bind a in 127.0.0.1 8010 -> EACCES
+        bind a in 127.0.0.1 8009 -> EACCES
+        listen a 1 -> EACCES
+        name a -> 0.0.0.0 0
+        bind a in 127.0.0.1 8002 -> ok
+        listen a 1 -> ok
+        listen a 5 -> ok
+        socket b tcp4 -> ok
+        bind b in 127.0.0.1 8002 -> EADDRINUSE
+        socket b tcp6 -> ok
+        bind b in6 ::ffff:127.0.0.1 8010 -> EACCES
+        bind b in6 :: 8000 -> EACCES
+        listen b 1 -> EACCES
+        bind b in6 ::1 8000 -> ok
+        listen b 1 -> ok
+        socket c udp4 -> ok
+        bind c in 0.0.0.0 8002 -> EACCES
+        bind c in 0.0.0.0 0 -> ok",
+    );
+}
+
+#[test]
+fn unix_sockets_are_decided_by_their_names() {
+    let mut t = test!();
+    check(
+        &mut t,
+        HOSTS,
+        "umask 0 -> ok
+        socket l stream -> ok
+        bind l path /srv/a.sock -> ok
+        name l -> 12 /srv/a.sock
+        listen l 4 -> ok
+        socket m stream -> ok
+        bind m path /srv/a.sock -> EADDRINUSE
+        bind m path /srv/a -> EACCES
+        bind m path /tmp/b.sock -> EACCES
+        bind m path /none/b.sock -> ENOENT
+        bind m path /srv/sub/c.sock -> EACCES
+        bind m abstract other -> EACCES
+        bind m unnamed -> EACCES
+        chdir /srv -> ok
+        bind m path ./sub/../d.sock -> ok
+        name m -> 16 ./sub/../d.sock
+        listen m 1 -> ok
+        socket n dgram -> ok
+        bind n abstract talk-1 -> ok
+        name n -> 7 @talk-1
+        socket a stream -> ok
+        connect a path d.sock -> ok
+        ids 1000 1001 -> ok
+        socket b stream -> ok
+        connect b path /srv/a.sock -> ok
+        accept l c -> ok
+        peer c -> uid 1000 gid 1001
+        name c -> 12 /srv/a.sock
+        sendmsg b 0 with descriptors -> sent 4
+        receive c -> with and 2 descriptors
+        socket d stream -> ok
+        connect d path /srv/none.sock -> ENOENT
+        connect d path /srv/none -> ENOENT
+        connect d path /talk -> EACCES
+        connect d abstract other -> EACCES
+        connect d abstract talk-none -> ECONNREFUSED
+        socket e dgram -> ok
+        sendto e 0 six abstract talk-1 -> sent 3
+        receive n -> six
+        sendmsg e 0 seven none abstract talk-1 -> sent 5
+        receive n -> seven
+        sendmsg e 0 x none abstract other -> EACCES",
+    );
+    let kind = fs::symlink_metadata(t.bundle.file("/srv/a.sock")).unwrap().file_type();
+    assert!(kind.is_socket());
+    assert!(!t.bundle.file("/srv/sub/c.sock").exists());
+}
+
+#[test]
+fn an_identity_is_claimed_by_whoever_has_it() {
+    let mut t = test!();
+    check(
+        &mut t,
+        HOSTS,
+        "socket n dgram -> ok
+        passcred n -> ok
+        bind n abstract talk-1 -> ok
+        ids 1000 1000 -> ok
+        socket a dgram -> ok
+        sendmsg a 0 one credentials abstract talk-1 -> sent 3
+        receive n -> one from 1000
+        sendto a 0 two abstract talk-1 -> sent 3
+        receive n -> two from 1000
+        sendmsg a 0 x other-user abstract talk-1 -> EPERM
+        sendmsg a 0 x other-process abstract talk-1 -> EPERM",
+    );
+}
+
+#[test]
+fn who_waits_for_a_peer_delays_nobody() {
+    let mut t = test!();
+    check(
+        &mut t,
+        &HOSTS.replace("@talk-*", "*"),
+        "socket l stream -> ok
+        bind l abstract talk-full -> ok
+        listen l 0 -> ok
+        beside 500 m abstract talk-full -> 500",
+    );
+}
+
+#[test]
+fn a_signal_ends_waiting_or_begins_it_again_as_the_kernel_does() {
+    let mut t = test!();
+    for (how, answer) in [("once", "EINTR"), ("restart", "ok")] {
+        let lines = format!(
+            "socket l stream -> ok
+            bind l abstract talk-full -> ok
+            listen l 0 -> ok
+            socket a stream -> ok
+            connect a abstract talk-full -> ok
+            socket b stream -> ok
+            interrupt {how} b l abstract talk-full -> {answer}"
+        );
+        check(&mut t, HOSTS, &lines);
+    }
+}
+
+#[test]
+fn what_waited_for_callers_that_died_ends() {
+    let mut t = test!();
+    let commands = "socket l stream\nbind l abstract talk-full\nlisten l 0\nsocket a stream\n\
+                    connect a abstract talk-full\nkilled 40 abstract talk-full\n";
+    t.bundle.script("/talk < /commands > /done; sleep 1000");
+    let brig = prepare(&mut t, HOSTS, commands).args(["create", "--bundle"]);
+    t.bundle.write();
+    brig.arg(&t.bundle.dir).last_arg(t.id("c")).run().ok();
+    let id = t.id("c");
+    t.call(["start", &id]).ok();
+    let done = || fs::read_to_string(t.bundle.file("/done")).unwrap_or_default();
+    until("the end of the callers", || (done().lines().count() == 6).then_some(()));
+    assert_eq!(done(), "0\n0\n0\n0\n0\n0\n");
+    let pid = supervisor(&t.root(), &id).expect("there is a supervisor");
+    let tasks = || fs::read_dir(format!("/proc/{pid}/task")).unwrap().count();
+    let sockets = || {
+        let held = fs::read_dir(format!("/proc/{pid}/fd")).unwrap().flatten();
+        held.filter_map(|one| fs::read_link(one.path()).ok())
+            .filter(|link| link.to_string_lossy().starts_with("socket:"))
+            .count()
+    };
+    until("the end of what waited", || (tasks() < 20 && sockets() <= 3).then_some(()));
+    assert!(process::is_alive(pid));
+}
+
+#[test]
+fn an_address_that_changes_is_the_one_that_was_decided_about() {
+    let mut t = test!();
+    check(
+        &mut t,
+        HOSTS,
+        "up -> ok
+        socket l tcp4 -> ok
+        bind l in 127.0.0.1 8000 -> ok
+        listen l 4000 -> ok
+        flip udp4 3000 in 127.0.0.1 8001 in 127.0.0.2 8001 -> 0 both",
+    );
+}
+
+#[test]
+fn netlink_and_wrong_descriptors_are_the_kernels() {
+    let mut t = test!();
+    check(
+        &mut t,
+        HOSTS,
+        "socket r route -> ok
+        bind r unspec -> EINVAL
+        connect z abstract x -> EBADF
+        connect z in 127.0.0.2 1 -> EBADF
+        listen z 1 -> EBADF
+        sendto z 0 x in 127.0.0.1 1 -> EBADF
+        open z /commands -> ok
+        connect z in 127.0.0.1 8000 -> ENOTSOCK
+        connect z - -> ENOTSOCK
+        bind z - -> ENOTSOCK
+        listen z 1 -> ENOTSOCK
+        sendmsg z 0 x none -> ENOTSOCK
+        sendmmsg z 1 -> ENOTSOCK",
+    );
+}
+
+/// The bytes of a stream are all sent, however many, and a peer that is gone is told of by SIGPIPE.
+#[test]
+fn streams_are_sent_whole_and_broken_ones_are_told_of() {
+    let mut t = test!();
+    check(
+        &mut t,
+        HOSTS,
+        "socket l stream -> ok
+        bind l abstract talk-l -> ok
+        listen l 4 -> ok
+        socket a stream -> ok
+        connect a abstract talk-l -> ok
+        accept l b -> ok
+        drain b 3000000 -> ok
+        large a 3000000 0 -> 3000000
+        drained -> 3000000
+        large a 3000000 0x40 -> some
+        close b -> ok
+        sendmsg a 0x4000 x none -> EPIPE
+        broken a -> EPIPE and the signal",
+    );
+}
