@@ -14,6 +14,7 @@ pub mod decide;
 pub mod diagnostics;
 pub mod diff;
 pub mod explain;
+pub mod log;
 pub mod net;
 pub mod path;
 pub mod plan;

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The fuzz targets of matching over their seeds, and over bytes of a fixed generator.
+//! The fuzz targets of matching, and of the log, over their seeds, and over bytes of a fixed generator.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)] // tests read their seeds
 
+#[path = "../../fuzz/checks/log_line.rs"]
+mod log_line;
 #[path = "../../fuzz/checks/net_match.rs"]
 mod net_match;
 #[path = "../../fuzz/checks/path_match.rs"]
@@ -51,4 +53,14 @@ fn arbitrary_patterns_match_as_the_naive_matcher_does() {
 #[test]
 fn arbitrary_addresses_match_as_trying_each_rule_does() {
     assert!(arbitrary(net_match::check, 5_000) > 1_000);
+}
+
+#[test]
+fn the_seeds_of_the_log_are_printable_lines() {
+    seeds("log_line", log_line::check);
+}
+
+#[test]
+fn arbitrary_bytes_are_printable_lines_of_the_log() {
+    assert!(arbitrary(log_line::check, 5_000) > 1_000);
 }
