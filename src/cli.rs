@@ -92,6 +92,8 @@ pub enum Command {
     Resume(liboci_cli::Resume),
     /// Print a container's resource usage and events
     Events(Events),
+    /// Print what was decided about a container's calls, and why
+    Log(Log),
     /// Change a container's limits
     Update(Update),
     /// Write a config.json to start from
@@ -120,6 +122,20 @@ pub struct Doctor {
     /// Print one JSON object instead of a table
     #[arg(long)]
     pub json: bool,
+}
+
+/// `log`.
+#[derive(Args, Debug)]
+pub struct Log {
+    /// Go on until the container ends
+    #[arg(short, long)]
+    pub follow: bool,
+    /// Print the lines as they were written: one JSON object each
+    #[arg(long)]
+    pub json: bool,
+    /// The container
+    #[arg(value_name = "CONTAINER")]
+    pub container_id: String,
 }
 
 /// `kill`.

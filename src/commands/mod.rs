@@ -10,6 +10,7 @@ mod exec;
 mod features;
 mod kill;
 mod list;
+mod log;
 mod pause;
 pub mod policy;
 mod ps;
@@ -92,6 +93,7 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Pause(args) => Ok(pause::pause(&context, &args)?),
         Command::Resume(args) => Ok(pause::resume(&context, &args)?),
         Command::Events(args) => Ok(events::run(&context, &args)?),
+        Command::Log(args) => Ok(log::run(&context, &args)?),
         Command::Update(args) => Ok(update::run(&context, &args)?),
         Command::Spec(args) => Ok(spec::run(&args)?),
         Command::Checkpoint(args) => Ok(checkpoint::run(&context, &args)?),

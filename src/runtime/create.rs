@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow, bail};
+use brig_policy::config::Destination;
 use brig_policy::spec::{self, Cgroups, Filter, Loaded, Rewritten, Site};
 use chrono::Utc;
 use libcontainer::container::{Container, ContainerStatus, State};
@@ -230,17 +231,20 @@ fn create_in(
     let cgroup = Membership::make(&location, None, limits(&rewritten.spec))?;
     let state = container_state(&record);
     let (commit_read, commit_write) = pipe_with(PipeFlags::CLOEXEC).context("pipe")?;
+    let log = decisions_log(&plan, &confinement, &record, &directory)?;
     let setup = Setup {
         socket: &directory.file(SUPERVISOR_SOCKET),
-        policy: &Arc::new(confinement.policy.clone()),
+        policy: &Arc::new(confinement.policy),
         domain: &domain,
         continued: continued(&plan.listener),
         capabilities: capabilities(&spec).union(),
         cgroup: &location,
         nesting: plan.nesting(),
-        log: supervisor::Log::None,
+        log: &log,
     };
-    let (listener, supervisor) = listener_end(&plan, setup, &record)?;
+    let (listener, supervisor) = listener_end(&plan, &setup, &record)?;
+    // the container's process is not to inherit it
+    drop(log);
     let host_proc = open_host_proc().context("open /proc")?;
     let prepared = Prepared {
         runtime: launcher::own_pidfd()?,
@@ -432,9 +436,23 @@ fn start_socket(directory: &StateDir) -> anyhow::Result<OwnedFd> {
     sys::socket::listen(&directory.file(START_SOCKET)).context("socket for start")
 }
 
+/// Where decisions go, if there is a supervisor to make any.
+fn decisions_log(
+    plan: &Plan,
+    confinement: &Confinement,
+    record: &Record,
+    directory: &StateDir,
+) -> anyhow::Result<supervisor::Log> {
+    let mut settings = confinement.settings.log.clone();
+    if !matches!(plan.listener, Listener::Supervisor { .. }) {
+        settings.decisions = Destination::None;
+    }
+    supervisor::Log::open(&settings, &record.id, directory.path())
+}
+
 fn listener_end(
     plan: &Plan,
-    setup: Setup<'_>,
+    setup: &Setup<'_>,
     record: &Record,
 ) -> anyhow::Result<(ListenerEnd, Option<OwnedFd>)> {
     match &plan.listener {

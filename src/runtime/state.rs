@@ -15,6 +15,7 @@
 //! | `notify.sock` | libcontainer's: a connection lets the first process go on |
 //! | `start.sock` | the first process's report to `start`; gone once it has been started |
 //! | `supervisor.sock` | where added processes hand over their listener, if anything is mediated |
+//! | `decisions.log`, `decisions.log.1` | what was decided about mediated calls, in turn: when one is full the other begins anew |
 //!
 //! Guarantees: a reader sees a whole record or none; a pid is used only together with the start
 //! time that it had, so that a reused one is never taken for the container. What it does not

@@ -104,15 +104,15 @@ impl Judge {
         self.permit(call, Operation::Network(operation))
     }
 
-    /// Lets it be known what is refused whatever the policy says.
-    pub fn note_refused(&self, call: &Call<'_>, what: &'static str) {
-        self.log.note_refused(call, what);
-    }
-
     fn permit(&self, call: &Call<'_>, operation: Operation) -> Result<Permitted, Errno> {
+        // most is allowed, and nobody wants to know by what
+        if !self.log.has_allowed() && self.decider.verdict(&operation) == Verdict::Allow {
+            return Ok(Permitted(()));
+        }
         let decision = self.decider.decide(&operation);
-        self.log.note(call, &operation, &decision);
-        denied(&decision).map_or(Ok(Permitted(())), Err)
+        let denied = denied(&decision);
+        self.log.note(call, operation, decision);
+        denied.map_or(Ok(Permitted(())), Err)
     }
 }
 

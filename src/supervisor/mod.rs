@@ -35,6 +35,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, RwLock};
+use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
 use brig_policy::call::status::Status;
@@ -52,10 +53,12 @@ use crate::sys::fork::{Fork, exit_now, fork};
 use crate::sys::{descriptors, namespace, pidfd, signal, socket};
 
 use judge::Judge;
-pub use log::Target as Log;
+pub use log::{SECOND_HALF, STATE_FILE, Target as Log};
 use pool::Pool;
 use task::GroupChanges;
 
+/// How long the end of a supervisor may be put off by lines that have not been written.
+const LAST_LINES: Duration = Duration::from_millis(500);
 /// The message that carries a listener.
 pub const LISTENER: &[u8] = b"listener";
 /// The message that carries the container's namespaces and its root directory; its first process's
@@ -91,7 +94,7 @@ pub struct Setup<'a> {
     /// Whether the container's processes can make user namespaces.
     pub nesting: Nesting,
     /// Where decisions go.
-    pub log: log::Target,
+    pub log: &'a log::Target,
 }
 
 /// A supervisor that has been started.
@@ -186,7 +189,7 @@ impl Roots {
 /// # Errors
 ///
 /// The kernel's.
-pub fn spawn(setup: Setup<'_>) -> anyhow::Result<Spawned> {
+pub fn spawn(setup: &Setup<'_>) -> anyhow::Result<Spawned> {
     let (control, theirs) = socket::pair().context("socketpair")?;
     let (heart, watchers) = socket::pair().context("socketpair")?;
     let added = socket::listen(setup.socket).context("socket for added processes")?;
@@ -219,14 +222,14 @@ struct Ends {
     heart: OwnedFd,
 }
 
-fn live(ends: Ends, setup: Setup<'_>) -> anyhow::Result<()> {
+fn live(ends: Ends, setup: &Setup<'_>) -> anyhow::Result<()> {
     rustix::process::setsid().context("setsid")?;
     let kept = [&ends.control, &ends.added, &ends.heart];
     let record = match setup.domain {
         Domain::New(_, record) => Some(record.as_ref()),
         Domain::None | Domain::Again(_) => None,
     };
-    let kept = leave_the_caller(kept.into_iter().chain(record).chain(setup.log.descriptor()))?;
+    let kept = leave_the_caller(kept.into_iter().chain(record).chain(setup.log.descriptors()))?;
     std::mem::forget(ends);
     let mut kept = kept.into_iter();
     let (Some(control), Some(added), Some(heart)) = (kept.next(), kept.next(), kept.next()) else {
@@ -238,13 +241,15 @@ fn live(ends: Ends, setup: Setup<'_>) -> anyhow::Result<()> {
         .context("prctl(PR_SET_DUMPABLE, 0)")?;
     signal::unblock_all().context("signal mask")?;
     signal::interrupt_on(pool::CANCEL).context("sigaction")?;
+    // a log at the limit of its size is no reason to end
+    signal::ignore(libc::SIGXFSZ).context("sigaction")?;
     let Some((namespaces, init)) = receive_namespaces(&control)? else { return Ok(()) };
     let init_fd = pidfd::open_process(init).context("pidfd_open of the first process")?;
     socket::send(heart.as_fd(), watch::INIT, &[init_fd.as_fd()]).context("tell the watcher")?;
-    let placed = place_itself(&namespaces, init, &setup, &rest);
-    drop((namespaces, rest));
-    let pool = match placed.and_then(|shared| begin(Arc::new(shared))) {
-        Ok(pool) => pool,
+    let placed = place_itself(&namespaces, init, setup, rest);
+    drop(namespaces);
+    let (pool, closer) = match placed.and_then(begin) {
+        Ok(begun) => begun,
         Err(error) => {
             let text = format!("{error:#}");
             socket::send(control.as_fd(), text.as_bytes(), &[]).context("answer")?;
@@ -252,14 +257,25 @@ fn live(ends: Ends, setup: Setup<'_>) -> anyhow::Result<()> {
         }
     };
     let ends = serve::Ends { control, added, heart, init: init_fd };
-    serve::serve(ends, pool)
+    let served = serve::serve(ends, pool);
+    closer.close(LAST_LINES);
+    served
 }
 
 /// Starts the threads that serve; the calling one reaches nothing from here on.
-fn begin(shared: Arc<Shared>) -> anyhow::Result<Pool> {
-    let pool = Pool::start(shared).context("start a thread")?;
+fn begin(placed: Placed) -> anyhow::Result<(Pool, log::Closer)> {
+    let Placed { shared, writer, closer } = placed;
+    writer.map_or(Ok(()), log::Writer::start).context("start a thread")?;
+    let pool = Pool::start(Arc::new(shared)).context("start a thread")?;
     confine::reach_nothing()?;
-    Ok(pool)
+    Ok((pool, closer))
+}
+
+/// A supervisor that is in its place and has no threads yet.
+struct Placed {
+    shared: Shared,
+    writer: Option<log::Writer>,
+    closer: log::Closer,
 }
 
 /// Joins the container's namespaces and confines itself.
@@ -267,15 +283,14 @@ fn place_itself(
     namespaces: &[OwnedFd],
     init: i32,
     setup: &Setup<'_>,
-    rest: &[OwnedFd],
-) -> anyhow::Result<Shared> {
+    mut rest: Vec<OwnedFd>,
+) -> anyhow::Result<Placed> {
     let proc = crate::runtime::executor::open_host_proc().context("open /proc")?;
     let level = status(&proc, init)?.ns_pids.len().saturating_sub(1);
-    let (record, log) = match (setup.domain, rest) {
-        (Domain::New(..), [record, log @ ..]) => (Some(record), log),
-        (_, log) => (None, log),
-    };
-    let judge = judge(setup, record, log)?;
+    let for_log = rest.split_off(rest.len().saturating_sub(setup.log.descriptors().len()));
+    let (log, closer, writer) = setup.log.begin(setup.policy, for_log);
+    let judge = judge(setup, rest.first(), log)?;
+    drop(rest);
     let (root, namespaces) = namespaces.split_last().context("the container's root")?;
     join(&proc, namespaces)?;
     // where the root was changed to without a change of the mount namespace's
@@ -302,12 +317,11 @@ fn place_itself(
     // what is reached by descriptor is reached from here
     rustix::process::fchdir(own).context("fchdir(/proc/self/fd)")?;
     confine::apply(shared.permitted)?;
-    Ok(shared)
+    Ok(Placed { shared, writer, closer })
 }
 
 /// What the policy means in this container.
-fn judge(setup: &Setup<'_>, record: Option<&OwnedFd>, log: &[OwnedFd]) -> anyhow::Result<Judge> {
-    let log = setup.log.open(log.first())?;
+fn judge(setup: &Setup<'_>, record: Option<&OwnedFd>, log: log::Log) -> anyhow::Result<Judge> {
     let policy = Arc::clone(setup.policy);
     let Some(record) = record else {
         let nothing = brig_policy::plan::files::Placements::default();

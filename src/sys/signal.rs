@@ -54,6 +54,14 @@ pub fn set_default(number: i32) -> io::Result<()> {
     super::check(result).map(drop)
 }
 
+/// `signal(number, SIG_IGN)`
+pub fn ignore(number: i32) -> io::Result<()> {
+    // SAFETY: installs no code; SIG_IGN is valid for every signal but SIGKILL and SIGSTOP, for which
+    // the kernel refuses it.
+    let before = unsafe { libc::signal(number, libc::SIG_IGN) };
+    if before == libc::SIG_ERR { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
 /// `sigaction(number, { a handler that does nothing, without SA_RESTART })`: the signal ends what a
 /// thread waits for, and nothing else.
 pub fn interrupt_on(number: i32) -> io::Result<()> {

@@ -41,6 +41,11 @@ pub fn connect_stream(path: &Path) -> io::Result<OwnedFd> {
     connect_as(path, SocketType::STREAM)
 }
 
+/// A SOCK_DGRAM socket that sends to `path`, however long that is.
+pub fn connect_datagram(path: &Path) -> io::Result<OwnedFd> {
+    connect_as(path, SocketType::DGRAM)
+}
+
 fn connect_as(path: &Path, kind: SocketType) -> io::Result<OwnedFd> {
     let (_directory, address) = short_address(path)?;
     let flags = SocketFlags::CLOEXEC;

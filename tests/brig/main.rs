@@ -25,6 +25,7 @@ mod hooks;
 mod hostile;
 mod inside;
 mod lifecycle;
+mod log;
 mod malformed;
 mod mounts;
 mod namespaces;

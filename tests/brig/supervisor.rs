@@ -65,6 +65,8 @@ pub fn check_seat(supervisor: i32, init: i32) {
     }
     let own = ["/dev/null", "/proc", "/", "anon_inode:seccomp notify", "anon_inode:[pidfd]"];
     held.retain(|one| !own.contains(&one.as_str()) && !one.starts_with("pidfd:"));
+    // it writes the log and reaches no directory
+    held.retain(|one| !one.ends_with("/decisions.log") && !one.ends_with("/decisions.log.1"));
     // of brig, of added processes, of the watcher
     assert!(held.iter().all(|one| one.starts_with("socket:")), "{held:?}");
     assert!(held.len() <= 3, "{held:?}");
