@@ -54,7 +54,7 @@ use crate::sys::{descriptors, namespace, pidfd, signal, socket};
 
 use judge::Judge;
 pub use log::{SECOND_HALF, STATE_FILE, Target as Log};
-use pool::Pool;
+use pool::{Pool, Receiving};
 use task::GroupChanges;
 
 /// How long the end of a supervisor may be put off by lines that have not been written.
@@ -150,6 +150,8 @@ pub struct Shared {
     pub root: OwnedFd,
     /// Whether callers can be in a user namespace of their own.
     pub nesting: Nesting,
+    /// How waiting for calls ends.
+    pub receiving: Receiving,
     /// The calls by number.
     pub calls: dispatch::Calls,
     /// Read by what makes or removes a name, written by what moves one.
@@ -223,6 +225,8 @@ struct Ends {
 }
 
 fn live(ends: Ends, setup: &Setup<'_>) -> anyhow::Result<()> {
+    // a thread that ended alone would leave its caller waiting: all end, and the container with them
+    std::panic::set_hook(Box::new(|_| exit_now(2)));
     rustix::process::setsid().context("setsid")?;
     let kept = [&ends.control, &ends.added, &ends.heart];
     let record = match setup.domain {
@@ -309,6 +313,10 @@ fn place_itself(
         roots: Roots::default(),
         root: root.try_clone()?,
         nesting: setup.nesting,
+        receiving: match crate::runtime::target::kernel_version() >= (6, 11) {
+            true => Receiving::Ends,
+            false => Receiving::HasToBeEnded,
+        },
         calls: dispatch::Calls::new(),
         names: RwLock::new(()),
         continued: serve::numbers(setup.continued)?,
@@ -410,6 +418,7 @@ impl Shared {
 
     /// What a new worker needs besides: root, working directory and umask of its own.
     pub fn prepare_worker(&self) -> io::Result<()> {
+        signal::block(pool::CANCEL)?;
         crate::sys::identity::own_directories()
     }
 }

@@ -24,8 +24,8 @@ use super::caller::{Worker, read_whole};
 use super::standing::Standing;
 use super::task::Tasks;
 use super::{Shared, dispatch};
-use crate::sys::notify;
 use crate::sys::pidfd::signal_thread;
+use crate::sys::{notify, signal};
 
 /// The most threads: what is beyond that waits in the kernel.
 const MOST_WORKERS: usize = 512;
@@ -177,6 +177,9 @@ impl Slot {
         self.phase.store(Phase::Waiting as u8, Ordering::Release);
         self.queue.waiting.fetch_add(1, Ordering::AcqRel);
         self.pool.ask(Request::Look);
+        // INVARIANT: only here can the minder end what a worker does; above all not while the kernel
+        // hands a descriptor over, which would leave the caller with another one
+        signal::unblock(CANCEL).unwrap_or_default();
         let done = loop {
             match act() {
                 Err(rustix::io::Errno::INTR) => {
@@ -190,6 +193,7 @@ impl Slot {
                 other => break Wait::Done(other),
             }
         };
+        signal::block(CANCEL).unwrap_or_default();
         self.queue.waiting.fetch_sub(1, Ordering::AcqRel);
         self.acting();
         done
@@ -253,7 +257,7 @@ fn work(pool: &Pool, shared: &Shared, slot: &Slot) {
     let (standing, tasks) = (Standing::new(shared.permitted), Tasks::default());
     while prepared.is_ok() {
         queue.idle.fetch_add(1, Ordering::AcqRel);
-        let received = notify::receive(queue.listener.as_fd());
+        let received = receive(queue, shared.receiving);
         let others = queue.idle.fetch_sub(1, Ordering::AcqRel) - 1;
         let notification = match received {
             Ok(notification) => notification,
@@ -275,6 +279,25 @@ fn work(pool: &Pool, shared: &Shared, slot: &Slot) {
     slot.end();
     slot.thread.store(0, Ordering::Release);
     queue.workers.fetch_sub(1, Ordering::AcqRel);
+}
+
+/// Whether waiting for a call ends by itself when nobody is left who could make one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Receiving {
+    /// It does. KERNEL(6.11).
+    Ends,
+    /// The minder has to end it.
+    HasToBeEnded,
+}
+
+fn receive(queue: &Queue, receiving: Receiving) -> std::io::Result<notify::Notification> {
+    if receiving == Receiving::Ends {
+        return notify::receive(queue.listener.as_fd());
+    }
+    signal::unblock(CANCEL)?;
+    let received = notify::receive(queue.listener.as_fd());
+    signal::block(CANCEL)?;
+    received
 }
 
 /// Whether another worker could do something that the present ones do not.
@@ -396,10 +419,7 @@ impl Minder {
                 }
                 Phase::Waiting => self.end_if_useless(slot, standing),
                 // an autofs, a file system of another host
-                Phase::Reading | Phase::Acting if elapsed > SLOW => {
-                    slot.is_slow();
-                    self.end_if_useless(slot, standing);
-                }
+                Phase::Reading | Phase::Acting if elapsed > SLOW => slot.is_slow(),
                 Phase::Reading | Phase::Acting => {}
             }
         }

@@ -193,6 +193,7 @@ fn create(call: &Call<'_>, at: &At, path: &[u8], wanted: Wanted) -> Outcome {
             Seen::File(found) if wanted.flags.contains(OFlags::EXCL) => {
                 return exists(call, &found);
             }
+            Seen::File(found) if found.is_directory() => return Err(Errno::EISDIR),
             Seen::File(found) => {
                 check_sticky(call, &entry, &found)?;
                 return open_found(call, &found, wanted);
@@ -274,7 +275,8 @@ fn make(call: &Call<'_>, entry: &Entry, wanted: Wanted) -> Result<Option<Outcome
     call.assume()?;
     let _names = call.shared.names.read();
     call.still_waits()?;
-    let flags = wanted.flags | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    // a link in the last place is never followed where the file must be new
+    let flags = wanted.flags | OFlags::EXCL | OFlags::CLOEXEC;
     match openat(entry.directory.fd.as_fd(), &*entry.name, flags, wanted.mode) {
         Ok(fd) => Ok(Some(deliver(fd, wanted))),
         Err(rustix::io::Errno::EXIST) => Ok(None),

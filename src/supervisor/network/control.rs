@@ -33,8 +33,7 @@ impl Control {
         let mut own = Vec::with_capacity(items.len());
         for item in items {
             let effect = item.effect(destination);
-            if effect == Effect::Redirects {
-            }
+            if effect == Effect::Redirects {}
             effect.admit()?;
             own.push(translated(call, item, &mut carried)?);
         }
