@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What the policy says about a call, and who is told.
 
+use std::collections::HashMap;
+
 use brig_policy::decide::{Decider, Decision, FileOperation, NetworkOperation, Operation, Verdict};
 use brig_policy::path::AbsPath;
-use brig_policy::plan::files::Region;
+use brig_policy::plan::files::Grant;
 use brig_policy::policy::{Access, AccessSet, Errno, Mode};
 
 use super::answer::{Outcome, Reply, Witness};
@@ -14,7 +16,7 @@ use super::log::Log;
 #[derive(Debug)]
 pub struct Judge {
     decider: Decider,
-    regions: Vec<Region>,
+    native: Native,
     /// The accesses that the kernel itself denies where nothing grants them.
     bounded: AccessSet,
     /// Whether there are rules that deny nothing and are only logged.
@@ -31,6 +33,34 @@ pub enum Audit {
     Nothing,
 }
 
+/// What the kernel allows by itself.
+#[derive(Debug, Default)]
+pub struct Native {
+    restricted: AccessSet,
+    /// By path, at and beneath which it is granted.
+    grants: HashMap<Box<[u8]>, AccessSet>,
+}
+
+impl Native {
+    /// Of the workload's Landlock domain.
+    pub fn new(restricted: AccessSet, grants: &[Grant]) -> Self {
+        let mut by_path: HashMap<Box<[u8]>, AccessSet> = HashMap::new();
+        for grant in grants {
+            let access = by_path.entry(grant.path.as_bytes().into()).or_default();
+            *access = access.union(grant.access);
+        }
+        Self { restricted, grants: by_path }
+    }
+
+    fn granted(&self, path: &AbsPath) -> AccessSet {
+        let path = path.as_bytes();
+        let slashes = path.iter().enumerate().filter(|(_, byte)| **byte == b'/');
+        let above = slashes.map(|(end, _)| if end == 0 { &path[..1] } else { &path[..end] });
+        let all = above.chain([path]).filter_map(|directory| self.grants.get(directory));
+        all.fold(AccessSet::EMPTY, |all, one| all.union(*one))
+    }
+}
+
 /// That the policy allows something.
 #[derive(Debug)]
 #[must_use]
@@ -38,18 +68,25 @@ pub struct Permitted(());
 
 impl Judge {
     /// Decides by a policy that has been placed in the container's files.
-    pub fn new(decider: Decider, regions: Vec<Region>, bounded: AccessSet, log: Log) -> Self {
+    pub fn new(decider: Decider, native: Native, bounded: AccessSet, log: Log) -> Self {
         let audits = decider.policy().layers().any(|layer| !layer.enforces());
         let audit = if audits { Audit::Logs } else { Audit::Nothing };
-        Self { decider, regions, bounded, audit, log }
+        Self { decider, native, bounded, audit, log }
     }
 
     /// Whether the kernel leaves an access to a path to brig: it grants nothing there that the
-    /// policy allows to some of it.
+    /// policy may allow.
     pub fn is_mixed(&self, path: &AbsPath, access: Access) -> bool {
-        self.regions
-            .iter()
-            .any(|region| region.access.contains(access) && is_beneath(path, &region.path))
+        self.native.restricted.contains(access) && !self.native.granted(path).contains(access)
+    }
+
+    /// Whether a device may be opened: a descriptor that brig opens answers to every ioctl, so that
+    /// the right to that is needed, too.
+    ///
+    /// # Errors
+    /// The errno of what denies it.
+    pub fn device(&self, call: &Call<'_>, path: &AbsPath) -> Result<Permitted, Errno> {
+        self.access(call, Access::Ioctl, path)
     }
 
     /// Whether somebody wants to know of what the kernel decides, too.

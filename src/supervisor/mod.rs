@@ -52,7 +52,7 @@ use crate::runtime::process::Identity;
 use crate::sys::fork::{Fork, exit_now, fork};
 use crate::sys::{descriptors, namespace, pidfd, signal, socket};
 
-use judge::Judge;
+use judge::{Judge, Native};
 pub use log::{SECOND_HALF, STATE_FILE, Target as Log};
 use pool::{Pool, Receiving};
 use task::GroupChanges;
@@ -334,11 +334,11 @@ fn judge(setup: &Setup<'_>, record: Option<&OwnedFd>, log: log::Log) -> anyhow::
     let Some(record) = record else {
         let nothing = brig_policy::plan::files::Placements::default();
         let decider = Decider::placed(policy, &nothing);
-        return Ok(Judge::new(decider, Vec::new(), AccessSet::EMPTY, log));
+        return Ok(Judge::new(decider, Native::default(), AccessSet::EMPTY, log));
     };
     let applied = crate::runtime::domain::read(record).context("what was made of the policy")?;
     let decider = Decider::placed(policy, &applied.placements);
-    Ok(Judge::new(decider, applied.regions, applied.bounded, log))
+    Ok(Judge::new(decider, Native::new(applied.restricted, &applied.grants), applied.bounded, log))
 }
 
 fn status(proc: &OwnedFd, pid: i32) -> anyhow::Result<Status> {

@@ -57,6 +57,11 @@ impl Limits {
     fn is_bound(self) -> bool {
         self.0.intersects(ResolveFlags::BENEATH | ResolveFlags::IN_ROOT)
     }
+
+    /// Whether there is nothing that walking by hand could find and the kernel would not.
+    fn forbids_walking(self) -> bool {
+        self.is_bound() || self.0.contains(ResolveFlags::NO_XDEV)
+    }
 }
 
 impl Found {
@@ -126,7 +131,7 @@ impl Call<'_> {
             }
         };
         match found {
-            found if !needs_walk || limits.is_bound() => found,
+            found if !needs_walk || limits.forbids_walking() => found,
             // for the exact error, too: a magic link may have looked like a dead end
             _ => self.hold(walk::walk(self, start, path, at.last, limits)?),
         }
@@ -170,7 +175,10 @@ impl Call<'_> {
         limits: Limits,
     ) -> Result<Found, Errno> {
         let own = match start {
-            Start::Root(_) => ResolveFlags::IN_ROOT,
+            // the worker's own root is the caller's: nothing leads out of it
+            Start::Root(None) => ResolveFlags::empty(),
+            Start::Base(_) if self.shared.roots.are_one() => ResolveFlags::empty(),
+            Start::Root(Some(_)) => ResolveFlags::IN_ROOT,
             Start::Base(_) if limits.is_bound() => ResolveFlags::empty(),
             Start::Base(_) => ResolveFlags::BENEATH,
         };

@@ -389,9 +389,7 @@ impl Decoding<'_> {
         match (self.at(spot)?, spot) {
             (At { base: Base::Descriptor(fd), path: Pointer(0), .. }, In(..) | Flagged(..)) => {
                 match spot {
-                    Flagged(_, _, flags, _) if self.int(flags) & !AT_EMPTY_PATH != 0 => {
-                        Err(Errno::EINVAL)
-                    }
+                    Flagged(_, _, flags, _) if self.int(flags) != 0 => Err(Errno::EINVAL),
                     _ => Ok(Target::Descriptor(fd)),
                 }
             }

@@ -21,7 +21,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use brig_policy::path::AbsPath;
-use brig_policy::plan::files::{self, Bound, Note, Placements, Region, Settled};
+use brig_policy::plan::files::{self, Bound, Grant, Note, Placements, Settled};
 use brig_policy::plan::{Bounded, Effect, Rights, TcpPorts};
 use brig_policy::policy::{Access, AccessSet, Policy};
 use brig_policy::seccomp::Syscall;
@@ -126,8 +126,10 @@ pub struct Applied {
     pub rules: Vec<Rule>,
     /// Where the paths that the policy is written with led to.
     pub placements: Placements,
-    /// Where a pattern tells apart what the kernel cannot: the supervisor's.
-    pub regions: Vec<Region>,
+    /// The accesses that are restricted anywhere.
+    pub restricted: AccessSet,
+    /// What the kernel allows of them; the rest of what the policy allows is the supervisor's.
+    pub grants: Vec<Grant>,
     /// The accesses that the kernel denies wherever nothing grants them.
     pub bounded: AccessSet,
     /// What the operator is to be told.
@@ -233,7 +235,8 @@ fn settle(
         signals: wanted.signals,
         rules,
         bounded: bounded(&settled, wanted.supported),
-        regions: settled.placed.regions,
+        restricted: settled.placed.restricted,
+        grants: settled.placed.grants,
         placements: settled.placements,
         notes,
         remarks,

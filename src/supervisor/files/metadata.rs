@@ -6,7 +6,7 @@
 
 use std::os::fd::AsFd;
 
-use brig_policy::call::files::{Request, Target};
+use brig_policy::call::files::{Base, Empty, Request, Target};
 use brig_policy::call::string::Reading;
 use brig_policy::call::time::{self, Form, Time, Times};
 use brig_policy::call::xattr::{self, Value};
@@ -62,7 +62,8 @@ pub fn change(call: &Call<'_>, request: &Request) -> Outcome {
 enum Missing {
     /// ENOENT or EFAULT.
     Refused,
-    /// With `AT_EMPTY_PATH` a null pointer is an empty path. KERNEL(6.11).
+    /// With `AT_EMPTY_PATH` a null pointer is an empty path, and an empty path is an opened file.
+    /// KERNEL(6.13).
     MayBeNull,
 }
 
@@ -81,26 +82,29 @@ fn permitted(
 }
 
 fn find(call: &Call<'_>, target: &Target, missing: Missing) -> Result<Found, Errno> {
-    use brig_policy::call::files::Empty;
-    match target {
-        Target::At(at) if missing == Missing::MayBeNull && at.path == Pointer(0) => {
-            match at.empty {
-                Empty::Base => call.find(at, b"", Limits::NONE),
-                Empty::Refused => Err(Errno::EFAULT),
-            }
+    let at = match target {
+        Target::At(at) => at,
+        Target::Descriptor(number) => return opened(call, *number),
+    };
+    let path = match (missing, at.path, at.empty) {
+        (Missing::MayBeNull, Pointer(0), Empty::Base) => Vec::new(),
+        _ => call.path(at.path)?,
+    };
+    match (missing, at.base, at.empty) {
+        (Missing::MayBeNull, Base::Descriptor(number), Empty::Base) if path.is_empty() => {
+            opened(call, number)
         }
-        Target::At(at) => {
-            let path = call.path(at.path)?;
-            call.find(at, &path, Limits::NONE)
-        }
-        Target::Descriptor(number) => {
-            let fd = call.descriptor(*number)?;
-            if fcntl_getfl(&fd).map_err(errno)?.contains(OFlags::PATH) {
-                return Err(Errno::EBADF);
-            }
-            call.hold(fd)
-        }
+        _ => call.find(at, &path, Limits::NONE),
     }
+}
+
+/// What a descriptor refers to that was opened for something.
+fn opened(call: &Call<'_>, number: i32) -> Result<Found, Errno> {
+    let fd = call.descriptor(number)?;
+    if fcntl_getfl(&fd).map_err(errno)?.contains(OFlags::PATH) {
+        return Err(Errno::EBADF);
+    }
+    call.hold(fd)
 }
 
 /// Everything is known and decided: the next step changes something.
@@ -148,7 +152,7 @@ fn set_times(call: &Call<'_>, target: &Target, times: Pointer, form: Form) -> Ou
     if times.is_nothing() {
         return Ok(Reply::Value(0));
     }
-    let found = permitted(call, target, Missing::MayBeNull)?;
+    let found = permitted(call, target, Missing::Refused)?;
     begin(call)?;
     let fd = found.0.fd.as_fd();
     let times = Timestamps {

@@ -182,6 +182,10 @@ fn look(call: &Call<'_>, entry: &Entry) -> Result<Option<Found>, Errno> {
 fn rename(call: &Call<'_>, from: &At, to: &At, flags: u32) -> Outcome {
     let kernel = || to_kernel(call, &NEEDS);
     let Some(flags) = RenameFlags::from_bits(flags) else { return kernel() };
+    let others = RenameFlags::NOREPLACE | RenameFlags::WHITEOUT;
+    if flags.contains(RenameFlags::EXCHANGE) && flags.intersects(others) {
+        return kernel();
+    }
     if flags.contains(RenameFlags::WHITEOUT) {
         return rename_whiteout(call, from, to);
     }

@@ -118,7 +118,10 @@ fn open_found(call: &Call<'_>, found: &Found, wanted: Wanted) -> Outcome {
         }
         return to_kernel(call, &NEEDS);
     }
-    let permitted = permit(call, path, &needs)?;
+    let mut permitted = permit(call, path, &needs)?;
+    if matches!(found.kind(), FileType::CharacterDevice | FileType::BlockDevice) {
+        permitted.push(call.shared.judge.device(call, path)?);
+    }
     reopen(call, found, wanted, &permitted)
 }
 
