@@ -3,10 +3,14 @@
 
 use std::collections::HashMap;
 
-use brig_policy::decide::{Decider, Decision, FileOperation, NetworkOperation, Operation, Verdict};
+use brig_policy::decide::{
+    Basis, Decider, Decision, FileOperation, List, NetworkOperation, Operation, SyscallOperation,
+    Verdict,
+};
 use brig_policy::path::AbsPath;
 use brig_policy::plan::files::Grant;
 use brig_policy::policy::{Access, AccessSet, Errno, Mode};
+use brig_policy::seccomp::Arch;
 
 use super::answer::{Outcome, Reply, Witness};
 use super::caller::Call;
@@ -139,6 +143,22 @@ impl Judge {
         operation: NetworkOperation,
     ) -> Result<Permitted, Errno> {
         self.permit(call, Operation::Network(operation))
+    }
+
+    /// Refuses part of a call whatever the rules say, since it would reach past their decisions.
+    pub fn refuse(&self, call: &Call<'_>, part: &str, errno: Errno) -> Errno {
+        let Some(arch) = Arch::of_build() else { return errno };
+        // pointers say nothing, and would make each line another one
+        let operation = SyscallOperation { call: call.syscall, arch, args: [0; 6] };
+        let decision = Decision {
+            verdict: Verdict::Deny { errno },
+            basis: Basis::Default(List::NetworkConnect),
+            next_best: None,
+            part: Some(part.into()),
+            mode: Mode::Enforce,
+        };
+        self.log.note(call, Operation::Syscall(operation), decision);
+        errno
     }
 
     fn permit(&self, call: &Call<'_>, operation: Operation) -> Result<Permitted, Errno> {

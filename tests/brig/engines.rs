@@ -11,7 +11,9 @@ use std::process::Stdio;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Feature, Outcome, Pty, Runner, Running, Test, process, require, until};
+use crate::harness::{
+    Feature, Outcome, Pty, Runner, Running, Test, process, require, until, victims,
+};
 use crate::supervisor::{check_seat, supervisor};
 use crate::test;
 
@@ -304,6 +306,22 @@ fn podmans_runtime_flag_names_the_profile() {
     assert_eq!(process::field(&added, "NoNewPrivs").unwrap(), "1");
     limited.call(&["rm", "--force", "--time", "0", "d"]).ok();
     limited.assert_clean();
+}
+
+#[test]
+fn a_podman_container_of_untrusted_code_works_and_is_kept_in() {
+    if !podman_is_here("a_podman_container_of_untrusted_code_works_and_is_kept_in") {
+        return;
+    }
+    let t = test!();
+    fs::copy(victims::talk(), t.bundle.file("/talk")).unwrap();
+    let podman = Podman::new(&t).under("untrusted");
+    let script = "echo x > /tmp/a && cat /tmp/a && printf 'socket a tcp4\nconnect a in 10.0.0.1 80\n\
+                  connect a in 1.1.1.1 80\nsocket l stream\nbind l path /tmp/s\n' | /talk";
+    // not reached: nothing is up there
+    let expected = "x\n0\n13\n101\n0\n0";
+    podman.run(&["--rm"], &["/bin/sh", "-c", script]).ok().prints(expected);
+    podman.assert_clean();
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::process::Stdio;
 
 use crate::harness::{Outcome, Runner, Test, process, until, victims};
+use crate::rootless;
 use crate::supervisor::supervisor;
 use crate::test;
 
@@ -31,6 +32,9 @@ const ECONNREFUSED: &str = "111";
 fn prepare(t: &mut Test, profile: &str, commands: &str) -> Runner {
     fs::copy(victims::talk(), t.bundle.file("/talk")).unwrap();
     fs::create_dir_all(t.bundle.file("/srv/sub")).unwrap();
+    for path in ["/srv/in/sub", "/srv/out"] {
+        fs::create_dir_all(t.bundle.file(path)).unwrap();
+    }
     for path in ["/srv", "/srv/sub"] {
         let all = fs::Permissions::from_mode(0o777);
         fs::set_permissions(t.bundle.file(path), all).unwrap();
@@ -52,10 +56,19 @@ fn run(t: &mut Test, profile: &str, commands: &str) -> Outcome {
 /// Runs lines `COMMAND -> ANSWER`.
 #[track_caller]
 fn check(t: &mut Test, profile: &str, lines: &str) {
+    check_by(t, profile, lines, run);
+}
+
+fn check_by(
+    t: &mut Test,
+    profile: &str,
+    lines: &str,
+    run: impl FnOnce(&mut Test, &str, &str) -> Outcome,
+) {
     let lines: Vec<(&str, &str)> = lines
         .lines()
         .filter(|line| !line.trim().is_empty())
-        .map(|line| line.trim().split_once(" -> ").expect(line))
+        .map(|line| line.trim().split_once(" -> ").unwrap())
         .collect();
     let commands: String = lines.iter().map(|(command, _)| format!("{command}\n")).collect();
     let out = run(t, profile, &commands).ok();
@@ -181,6 +194,8 @@ fn several_messages_are_counted_and_told_of() {
 #[test]
 fn what_leads_elsewhere_is_not_sent() {
     let mut t = test!();
+    let log = t.path("decisions");
+    t.configure(&format!("[log]\ndecisions = \"file\"\nfile = \"{}\"\n", log.display()));
     check(
         &mut t,
         HOSTS,
@@ -196,6 +211,8 @@ fn what_leads_elsewhere_is_not_sent() {
         sendto c 0x20000000 x in 127.0.0.1 8009 -> EOPNOTSUPP
         sendmsg c 0x20000000 x none in 127.0.0.1 8009 -> EOPNOTSUPP",
     );
+    let lines = fs::read_to_string(&log).unwrap();
+    assert!(lines.contains("control data that leads elsewhere"), "{lines}");
 }
 
 #[test]
@@ -280,6 +297,44 @@ fn unix_sockets_are_decided_by_their_names() {
     let kind = fs::symlink_metadata(t.bundle.file("/srv/a.sock")).unwrap().file_type();
     assert!(kind.is_socket());
     assert!(!t.bundle.file("/srv/sub/c.sock").exists());
+}
+
+#[test]
+fn in_an_unprivileged_users_namespace_the_same_holds() {
+    let mut t = test!();
+    rootless::rootless(&mut t);
+    let lines = "up -> ok
+        socket l stream -> ok
+        bind l path /srv/a.sock -> ok
+        name l -> 12 /srv/a.sock
+        listen l 4 -> ok
+        socket a stream -> ok
+        connect a path /srv/a.sock -> ok
+        accept l b -> ok
+        peer b -> uid 0 gid 0
+        sendmsg a 0 with descriptors -> sent 4
+        receive b -> with and 2 descriptors
+        socket m udp4 -> ok
+        bind m in 127.0.0.1 8001 -> ok
+        socket c udp4 -> ok
+        sendto c 0 one in 127.0.0.1 8001 -> sent 3
+        receive m -> one
+        sendto c 0 one in 127.0.0.2 8001 -> EACCES
+        socket d tcp4 -> ok
+        connect d in 127.0.0.1 8000 -> ECONNREFUSED
+        connect d in 127.0.0.2 8000 -> EACCES";
+    check_by(&mut t, HOSTS, lines, |t, profile, commands| {
+        drop(prepare(t, profile, commands));
+        rootless::give_rootfs(t);
+        t.bundle.config["root"]["readonly"] = serde_json::json!(false);
+        t.bundle.args(["/talk"]);
+        t.bundle.write();
+        let file = t.path("rootless.toml");
+        fs::write(&file, format!("name = \"network\"\n{profile}")).unwrap();
+        let brig = rootless::brig(t).arg("--profile").arg(&file).args(["run", "--bundle"]);
+        let input = fs::File::open(t.bundle.file("/commands")).unwrap();
+        brig.arg(&t.bundle.dir).arg(t.id("c")).stdin(Stdio::from(input)).run()
+    });
 }
 
 #[test]
@@ -415,4 +470,81 @@ fn streams_are_sent_whole_and_broken_ones_are_told_of() {
         sendmsg a 0x4000 x none -> EPIPE
         broken a -> EPIPE and the signal",
     );
+}
+
+#[test]
+fn a_short_pointer_leads_nowhere_else() {
+    let mut t = test!();
+    if cfg!(not(target_arch = "x86_64")) {
+        println!("SKIP: no 32-bit calls beside this architecture");
+        return;
+    }
+    t.bundle.config["linux"]["seccomp"] = serde_json::json!({
+        "defaultAction": "SCMP_ACT_ALLOW", "architectures": ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86"]
+    });
+    check(
+        &mut t,
+        HOSTS,
+        "up -> ok
+        socket l udp4 -> ok
+        bind l in 127.0.0.1 8001 -> ok
+        socket a udp4 -> ok
+        connect32 a in 127.0.0.2 8001 -> EACCES
+        sendmsg32 a in 127.0.0.1 8002 -> -13
+        sendmsg32 a in 127.0.0.1 8001 -> 5
+        receive l -> short
+        connect32 a in 127.0.0.1 8001 -> ok
+        sendto a 0 one -> sent 3",
+    );
+}
+
+#[test]
+fn a_path_that_changes_is_bound_where_that_is_granted_or_not_at_all() {
+    let mut t = test!();
+    check(
+        &mut t,
+        "[network]\nbind = [\"unix /srv/in/*.sock\"]\n",
+        "swap 3000 -> outside 0 below 0",
+    );
+}
+
+/// What the image's servers and clients do in a container of their own, and what they must not.
+#[test]
+fn untrusted_code_is_kept_to_the_public_network() {
+    let mut t = test!();
+    fs::copy(victims::talk(), t.bundle.file("/talk")).unwrap();
+    // nothing is up there: what is allowed finds no network
+    let lines = [
+        ("socket a tcp4", "0"),
+        ("connect a in 169.254.169.254 80", EACCES),
+        ("connect a in 10.0.0.1 5432", EACCES),
+        ("connect a in 1.1.1.1 443", "101"),
+        ("socket a tcp6", "0"),
+        ("connect a in6 ::ffff:169.254.169.254 80", EACCES),
+        ("socket u udp4", "0"),
+        ("sendto u 0 x in 169.254.169.254 53", EACCES),
+        ("sendto u 0 x in 9.9.9.9 53", "101"),
+        ("socket l stream", "0"),
+        ("bind l path /tmp/a.sock", "0"),
+        ("listen l 1", "0"),
+        ("socket c stream", "0"),
+        ("connect c path /tmp/a.sock", "0"),
+        ("socket d stream", "0"),
+        ("bind d path /run/docker.sock", EACCES),
+        ("connect d path /run/docker.sock", "2"),
+    ];
+    let commands: String = lines.iter().map(|(command, _)| format!("{command}\n")).collect();
+    fs::write(t.bundle.file("/commands"), commands).unwrap();
+    for directory in ["/run", "/tmp", "/data", "/var/tmp"] {
+        fs::create_dir_all(t.bundle.file(directory)).unwrap();
+    }
+    t.bundle.script("/talk < /commands && cp /talk /tmp/talk && ! /tmp/talk && id -u");
+    t.bundle.write();
+    let brig = t.brig().args(["--profile", "untrusted", "run", "--bundle"]);
+    let out = brig.arg(&t.bundle.dir).last_arg(t.id("c")).run().ok();
+    let answers: Vec<&str> = out.stdout.lines().collect();
+    for (index, (command, expected)) in lines.iter().enumerate() {
+        assert_eq!(answers.get(index), Some(expected), "{command}: {answers:#?}");
+    }
+    assert_eq!(answers.last(), Some(&"0"));
 }

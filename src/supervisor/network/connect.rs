@@ -8,7 +8,7 @@ use brig_policy::call::address::{Action, parse};
 use brig_policy::call::sockets::Address;
 
 use super::address::{self, Target};
-use super::{Held, Patience, Stop, begin, wait};
+use super::{Held, Stop, begin, wait};
 use crate::supervisor::answer::{Outcome, Reply, errno};
 use crate::supervisor::caller::Call;
 use crate::sys::sockaddr;
@@ -21,18 +21,19 @@ pub fn connect(call: &Call<'_>, number: i32, address: Address) -> Outcome {
     let socket = Held::new(fd)?;
     let destination = parse(socket.kind, Action::Connect, &given)?;
     let target = Target::permitted(call, Action::Connect, &destination, &given)?;
-    let patience = socket.patience()?;
     begin(call)?;
-    match reach(call, &socket, &target, patience) {
+    match reach(call, &socket, &target) {
         Ok(()) => Ok(Reply::Value(0)),
         Err(stop) => stop.outcome(&socket),
     }
 }
 
-fn reach(call: &Call<'_>, socket: &Held, target: &Target, patience: Patience) -> Result<(), Stop> {
+/// RACE: whether it waits for the peer is a flag that the caller can change at any moment, so that
+/// whatever can wait is looked after.
+fn reach(call: &Call<'_>, socket: &Held, target: &Target) -> Result<(), Stop> {
     let act = || sockaddr::connect(socket.as_fd(), target.sockaddr());
-    if patience == Patience::None || socket.kind.is_connectionless() {
-        return act().map_err(|error| Stop::Failed(errno(error)));
+    match socket.kind.is_connectionless() {
+        true => act().map_err(|error| Stop::Failed(errno(error))),
+        false => wait(call, act),
     }
-    wait(call, act)
 }

@@ -32,13 +32,21 @@ impl Control {
         let mut carried = Vec::new();
         let mut own = Vec::with_capacity(items.len());
         for item in items {
-            let effect = item.effect(destination);
-            if effect == Effect::Redirects {}
-            effect.admit()?;
+            admit(call, item.effect(destination))?;
             own.push(translated(call, item, &mut carried)?);
         }
         Ok(Self { bytes: encode(&own), _carried: carried })
     }
+}
+
+fn admit(call: &Call<'_>, effect: Effect) -> Result<(), Errno> {
+    let told = |errno| match effect {
+        Effect::Redirects => {
+            call.shared.judge.refuse(call, "control data that leads elsewhere", errno)
+        }
+        _ => errno,
+    };
+    effect.admit().map_err(told)
 }
 
 /// The item as the supervisor has to send it.

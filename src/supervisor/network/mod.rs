@@ -22,7 +22,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use brig_policy::call::address::Socket;
-use brig_policy::call::sockets::{self, Request, decode};
+use brig_policy::call::sockets::{Request, decode};
 use brig_policy::policy::Errno;
 use rustix::fs::{OFlags, fcntl_getfl};
 use rustix::net::sockopt;
@@ -33,13 +33,8 @@ use super::pool::Wait;
 
 /// Answers; `None`: it is no call with an address.
 pub fn answer(call: &Call<'_>) -> Option<Outcome> {
-    let request = match decode(call.syscall, &call.notification.args, call.layout)? {
-        sockets::Call::Direct(request) => Ok(request),
-        sockets::Call::Multiplexed(inner) => {
-            inner.plan().and_then(|span| call.copy(span)).and_then(|bytes| inner.parse(&bytes))
-        }
-    };
-    Some(request.and_then(|request| match request {
+    let request = decode(call.syscall, &call.notification.args, call.layout)?;
+    Some(match request {
         Request::Connect { socket, address } => connect::connect(call, socket, address),
         Request::Bind { socket, address } => bind::bind(call, socket, address),
         Request::Listen { socket, backlog } => listen::listen(call, socket, backlog),
@@ -50,7 +45,7 @@ pub fn answer(call: &Call<'_>) -> Option<Outcome> {
         Request::SendMessages { socket, messages, count, flags } => {
             send::messages(call, socket, (messages, count), flags)
         }
-    }))
+    })
 }
 
 /// A socket of the caller's, duplicated.
@@ -95,8 +90,7 @@ impl Held {
         self.fd.as_fd()
     }
 
-    /// What its description says, which others may change at any time: a worker that waits although
-    /// it should not is seen by the minder.
+    /// What its description says, which others may change at any time.
     fn patience(&self) -> Result<Patience, Errno> {
         let nonblocking = fcntl_getfl(&self.fd).map_err(errno)?.contains(OFlags::NONBLOCK);
         Ok(if nonblocking { Patience::None } else { Patience::Waits })

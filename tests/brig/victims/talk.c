@@ -23,6 +23,8 @@
 //   killed COUNT ADDRESS            children that wait are killed
 //   flip S COUNT ADDRESS ADDRESS    connects while a thread changes the address; how often it got
 //                                   to the second
+//   connect32 S ADDRESS, sendmsg32 S ADDRESS
+//   swap COUNT                      binds a path while a thread changes where it leads
 
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -35,10 +37,12 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
@@ -419,19 +423,22 @@ static volatile int flipping = 1;
 static void *flip_address(void *unused) {
     while (flipping) {
         flipped = first;
+        __asm__ volatile("" ::: "memory");
         flipped = second;
+        __asm__ volatile("" ::: "memory");
     }
     return unused;
 }
 
 static void flip(void) {
     char *kind = word();
-    int count = number(), reached = 0, refused = 0;
+    int count = number(), reached = 0, refused = 0, done = 0;
     flipped = first = address();
     second = address();
     pthread_t thread;
     pthread_create(&thread, NULL, flip_address, NULL);
-    for (int i = 0; i < count; i++) {
+    // on a busy machine it takes longer until both have been seen
+    for (; done < count || ((!refused || refused == done) && done < 100 * count); done++) {
         int fd = made(kind);
         if (connect(fd, raw(&flipped), first.length))
             refused += errno == EACCES;
@@ -442,7 +449,91 @@ static void flip(void) {
     }
     flipping = 0;
     pthread_join(thread, NULL);
-    printf("%d %s\n", reached, refused && refused < count ? "both" : "one");
+    printf("%d %s\n", reached, refused && refused < done ? "both" : "one");
+}
+
+// connect(2) and sendmsg(2) as a 32-bit process makes them: what they point to lies in the lower
+// half of memory, with pointers of four bytes.
+static char *low(void) {
+    static char *memory;
+    if (!memory)
+        memory = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+    return memory;
+}
+
+static long old_call(long number, long first, const void *second, long third) {
+#ifdef __x86_64__
+    long result;
+    // the upper half of a register means nothing to it
+    long pointer = (long)second | 0x5500000000;
+    __asm__ volatile("int $0x80"
+                     : "=a"(result)
+                     : "a"(number), "b"(first), "c"(pointer), "d"(third)
+                     : "memory", "r8", "r9", "r10", "r11");
+    return result;
+#else
+    (void)number, (void)first, (void)second, (void)third;
+    return -ENOSYS;
+#endif
+}
+
+static void connect_short(int fd) {
+    struct address to = address();
+    memcpy(low(), raw(&to), to.length);
+    printf("%ld\n", -old_call(362, fd, low(), to.length));
+}
+
+static void send_short(int fd) {
+    struct address to = address();
+    memcpy(low() + 256, raw(&to), to.length);
+    unsigned base = (unsigned)(uintptr_t)low();
+    unsigned buffer[] = {base + 512, 5};
+    unsigned header[] = {base + 256, to.length, base + 128, 1, 0, 0, 0};
+    strcpy(low() + 512, "short");
+    memcpy(low() + 128, buffer, sizeof buffer);
+    memcpy(low(), header, sizeof header);
+    printf("%ld\n", old_call(370, fd, low(), 0));
+}
+
+static void *swap_links(void *unused) {
+    static const char *const targets[] = {"in", "out", "in/sub"};
+    for (unsigned i = 0; flipping; i++) {
+        symlink(targets[i % 3], "/srv/next");
+        rename("/srv/next", "/srv/link");
+    }
+    return unused;
+}
+
+static int is_reached(const char *path) {
+    struct sockaddr_un to = {.sun_family = AF_UNIX};
+    strcpy(to.sun_path, path);
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    int reached = !connect(fd, (struct sockaddr *)&to, sizeof to);
+    close(fd);
+    return reached;
+}
+
+static void swap(void) {
+    int count = number(), bound = 0, outside = 0, below = 0;
+    struct sockaddr_un name = {.sun_family = AF_UNIX, .sun_path = "/srv/link/a.sock"};
+    pthread_t thread;
+    flipping = 1;
+    symlink("in", "/srv/link");
+    pthread_create(&thread, NULL, swap_links, NULL);
+    for (int i = 0; i < count; i++) {
+        int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+        bound += !bind(fd, (struct sockaddr *)&name, sizeof name);
+        listen(fd, 4);
+        outside += !access("/srv/out/a.sock", F_OK);
+        below += is_reached("/srv/in/sub/a.sock");
+        close(fd);
+        unlink("/srv/in/a.sock");
+        unlink("/srv/out/a.sock");
+        unlink("/srv/in/sub/a.sock");
+    }
+    flipping = 0;
+    pthread_join(thread, NULL);
+    printf("outside %d below %d%s\n", outside, below, bound && bound < count ? "" : " never bound");
 }
 
 static void run(const char *what) {
@@ -508,6 +599,12 @@ static void run(const char *what) {
         killed();
     else if (!strcmp(what, "flip"))
         flip();
+    else if (!strcmp(what, "connect32"))
+        connect_short(*slot());
+    else if (!strcmp(what, "sendmsg32"))
+        send_short(*slot());
+    else if (!strcmp(what, "swap"))
+        swap();
     else
         printf("what is %s?\n", what);
     fflush(stdout);
