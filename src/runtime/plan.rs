@@ -182,51 +182,34 @@ impl Plan {
 }
 
 impl Plan {
-    /// Whether the program lets a process make a user namespace.
+    /// Whether the program lets a process make a user namespace, on whatever architecture.
     #[must_use]
     pub fn nesting(&self) -> Nesting {
-        const CLONE_NEWUSER: u64 = 0x1000_0000;
         let (Some(program), Some(native)) = (&self.program, Arch::of_build()) else {
             return Nesting::Possible;
         };
-        let mut flags = [0; 6];
-        flags[usize::from(native.clone_flags_index()).min(5)] = CLONE_NEWUSER;
-        let ways =
-            [("unshare", [CLONE_NEWUSER, 0, 0, 0, 0, 0]), ("clone", flags), ("clone3", [0; 6])];
-        let refused = |(name, args): &(&str, [u64; 6])| {
-            let nr = Syscall::from_name(name).and_then(|call| call.number(native));
-            nr.is_none_or(|nr| {
-                let data =
-                    SeccompData { nr, arch: native.token(), instruction_pointer: 0, args: *args };
-                seccomp::run(program, &data, native)
-                    .is_ok_and(|outcome| matches!(outcome.action, seccomp::Action::Errno(_)))
-            })
-        };
-        // other architectures' ways are not looked at: where there are some, it is possible
-        let others = native.reachable().iter().any(|arch| *arch != native && self.allows_on(*arch));
-        match !others && ways.iter().all(refused) {
+        let mut all = native.reachable().iter().chain([&native]);
+        match all.all(|arch| refuses_user_namespaces(program, native, *arch)) {
             true => Nesting::Refused,
             false => Nesting::Possible,
         }
     }
+}
 
-    /// Whether the program lets an architecture make calls at all.
-    fn allows_on(&self, arch: Arch) -> bool {
-        let (Some(program), Some(native)) = (&self.program, Arch::of_build()) else { return true };
-        let Some(nr) = Syscall::from_name("getpid").and_then(|call| call.number(arch)) else {
-            return false;
+fn refuses_user_namespaces(program: &Program, native: Arch, arch: Arch) -> bool {
+    use seccomp::Action::{Errno, KillProcess, KillThread};
+    const CLONE_NEWUSER: u64 = 0x1000_0000;
+    let mut flags = [0; 6];
+    flags[usize::from(arch.clone_flags_index()).min(5)] = CLONE_NEWUSER;
+    let ways = [("unshare", [CLONE_NEWUSER, 0, 0, 0, 0, 0]), ("clone", flags), ("clone3", [0; 6])];
+    ways.iter().all(|(name, args)| {
+        let Some(nr) = Syscall::from_name(name).and_then(|call| call.number(arch)) else {
+            return true;
         };
-        let data = SeccompData { nr, arch: arch.token(), instruction_pointer: 0, args: [0; 6] };
-        let outcome = seccomp::run(program, &data, native);
-        !outcome.is_ok_and(|outcome| {
-            matches!(
-                outcome.action,
-                seccomp::Action::Errno(_)
-                    | seccomp::Action::KillProcess
-                    | seccomp::Action::KillThread
-            )
-        })
-    }
+        let data = SeccompData { nr, arch: arch.token(), instruction_pointer: 0, args: *args };
+        seccomp::run(program, &data, native)
+            .is_ok_and(|outcome| matches!(outcome.action, Errno(_) | KillProcess | KillThread))
+    })
 }
 
 #[cfg(test)]

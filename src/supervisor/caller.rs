@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! A caller: the thread that waits for an answer, its memory, its descriptors, its directories.
 //!
-//! Guarantees: nothing that is read of a caller is used before it is known that the notification was
-//! still waiting after the reading, so that it is not another task with the same number; no pointer
-//! is read twice; no length is believed.
+//! Guarantees: nothing is done because of what was read of a caller before it is known that the
+//! notification was still waiting after the reading, so that it was not another task with the same
+//! number; no pointer is read twice; no length is believed.
 
 use std::cell::OnceCell;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -108,15 +108,13 @@ impl<'a> Call<'a> {
             return Ok(task);
         }
         let tid = self.notification.tid;
-        let known = self.tasks.recall(tid);
-        let task = match &known {
-            Some(task) => Rc::clone(task),
-            None => Rc::new(Task::open(&self.shared.proc, tid)?),
-        };
-        self.still_waits()?;
-        if known.is_none() {
-            self.tasks.remember(Rc::clone(&task));
+        if let Some(known) = self.tasks.recall(tid) {
+            return Ok(self.task.get_or_init(|| known));
         }
+        let task = Rc::new(Task::open(&self.shared.proc, tid)?);
+        task.pidfd()?;
+        self.still_waits()?;
+        self.tasks.remember(Rc::clone(&task));
         Ok(self.task.get_or_init(|| task))
     }
 
@@ -149,8 +147,8 @@ impl<'a> Call<'a> {
     /// The capabilities of a caller that has made itself a user namespace are in force there, not
     /// here.
     fn in_own_user_namespace(&self, effective: u64) -> Result<u64, Errno> {
-        self.standing.privileged()?;
-        let theirs = readlinkat(&self.task()?.directory, "ns/user", Vec::new()).map_err(errno)?;
+        let directory = &self.task()?.directory;
+        let theirs = self.looking(|| readlinkat(directory, "ns/user", Vec::new()))?;
         Ok(if theirs.as_bytes() == self.shared.user_namespace { effective } else { 0 })
     }
 
@@ -205,10 +203,9 @@ impl<'a> Call<'a> {
             read = memory::read(tid, address, buffer);
         }
         self.slot.acting();
-        let count = read.map_err(errno)?;
-        // RACE: the number may have been another task's: then what was read is not used
-        self.still_waits()?;
-        Ok(count)
+        // RACE: the number may have been another task's: whatever is done because of what was read is
+        // done only after it has been made sure that the caller still waited
+        read.map_err(errno)
     }
 
     /// Copies bytes into the caller's memory.
