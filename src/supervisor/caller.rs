@@ -233,9 +233,6 @@ impl<'a> Call<'a> {
         if number < 0 {
             return Err(Errno::EBADF);
         }
-        if number < 0 {
-            return Err(Errno::EBADF);
-        }
         let pidfd = self.task()?.pidfd()?;
         let flags = PidfdGetfdFlags::empty();
         let fd = self.looking(|| rustix::process::pidfd_getfd(pidfd, number, flags))?;
