@@ -177,3 +177,44 @@ fn after_a_change_of_groups_or_root_a_caller_is_who_it_has_become() {
     let tries = format!("cat /work/a.txt && {jailed} /work/a.txt && ! {jailed} /work/a.key");
     script(&mut t, both, &tries).ok().prints("text\nin the jail");
 }
+
+/// Makes, moves, opens and tries what is denied, in a file system that the container owns.
+const IN_TMP: &str = "cd /tmp && mkdir d && echo text > d/a.txt && mv d/a.txt d/b.txt && \
+    cat d/b.txt && chmod 600 d/b.txt && stat -c '%a %u' d/b.txt && ! echo x > d/b.key && \
+    ! mv d/b.txt d/c.key && ls d";
+const KEYS_IN_TMP: &str = "[files]\ndeny = [\"/tmp/**/*.key\"]\n";
+
+#[test]
+fn a_container_with_a_user_namespace_of_its_own_is_served_as_any_other() {
+    let mut t = test!();
+    crate::namespaces::add_user_namespace(&mut t.bundle.config);
+    script(&mut t, KEYS_IN_TMP, IN_TMP).ok().prints("text\n600 0\nb.txt");
+    let mut t = test!();
+    crate::namespaces::add_user_namespace(&mut t.bundle.config);
+    t.bundle.config["process"]["user"] = serde_json::json!({ "uid": 1000, "gid": 1000 });
+    script(&mut t, KEYS_IN_TMP, IN_TMP).ok().prints("text\n600 1000\nb.txt");
+}
+
+#[test]
+fn a_user_without_privileges_is_served_as_itself() {
+    let mut t = test!();
+    t.bundle.config["process"]["user"] =
+        serde_json::json!({ "uid": 1000, "gid": 1000, "additionalGids": [5, 6] });
+    fs::create_dir_all(t.bundle.file("/work")).unwrap();
+    fs::write(t.bundle.file("/work/roots.txt"), "roots\n").unwrap();
+    fs::write(t.bundle.file("/work/groups.txt"), "groups\n").unwrap();
+    let owned = |name: &str, uid, gid, mode| {
+        let path = t.bundle.file(name);
+        std::os::unix::fs::chown(&path, Some(uid), Some(gid)).unwrap();
+        fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+    };
+    owned("/work/roots.txt", 0, 0, 0o600);
+    owned("/work/groups.txt", 0, 6, 0o640);
+    let tries = "cat /work/groups.txt; cat /work/roots.txt; echo x > /work/new.txt; \
+                 chmod 777 /work/groups.txt; rm /work/roots.txt; id -G";
+    let out = script(&mut t, KEYS, tries);
+    assert_eq!(out.stdout, "groups\n1000 5 6\n", "{out:?}");
+    assert!(out.stderr.matches("denied").count() >= 3, "{out:?}");
+    assert_eq!(fs::metadata(t.bundle.file("/work/groups.txt")).unwrap().mode() & 0o777, 0o640);
+    assert!(t.bundle.file("/work/roots.txt").exists());
+}
