@@ -14,6 +14,7 @@ mod cgroups;
 mod checkpoint;
 mod commands;
 mod confinement;
+mod conformance;
 mod doctor;
 mod engines;
 mod exec;
