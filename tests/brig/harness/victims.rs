@@ -84,3 +84,8 @@ pub fn talk() -> PathBuf {
 pub fn conform() -> PathBuf {
     compile_all("conform")
 }
+
+/// A supervisor that checks what a call names and lets the call go on.
+pub fn naive() -> PathBuf {
+    compile("naive.c", &[])
+}

@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: Apache-2.0
+// The supervisor that races beat: it reads what a call names, resolves it as the kernel will, and if
+// that may be, lets the call go on. Whoever changes the name in between has won.
+//
+//   naive PROGRAM [ARGUMENT...]
+//
+// Denied are files below a name that ends in ".denied", UNIX sockets below a directory "private",
+// and the address 127.0.0.2. Everything else is allowed.
+
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sched.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#if defined(__x86_64__)
+#define NATIVE AUDIT_ARCH_X86_64
+#elif defined(__aarch64__)
+#define NATIVE AUDIT_ARCH_AARCH64
+#else
+#define NATIVE AUDIT_ARCH_RISCV64
+#endif
+
+// What a call's arguments are.
+enum form {
+    PATH,     // path
+    AT,       // directory, path
+    TARGET,   // anything, directory, path
+    TWO,      // directory, path, directory, path
+    ADDRESS,  // socket, address, length
+    SENT,     // socket, data, length, flags, address, length
+    MESSAGE,  // socket, message
+    MESSAGES, // socket, messages, count
+};
+
+static const struct checked {
+    int number;
+    enum form form;
+} CHECKED[] = {
+    {SYS_openat, AT},         {SYS_openat2, AT},     {SYS_mkdirat, AT},    {SYS_mknodat, AT},
+    {SYS_unlinkat, AT},       {SYS_fchmodat, AT},    {SYS_fchownat, AT},   {SYS_utimensat, AT},
+    {SYS_symlinkat, TARGET},  {SYS_truncate, PATH},  {SYS_setxattr, PATH}, {SYS_renameat2, TWO},
+    {SYS_linkat, TWO},        {SYS_connect, ADDRESS}, {SYS_sendto, SENT},  {SYS_sendmsg, MESSAGE},
+    {SYS_sendmmsg, MESSAGES},
+#ifdef SYS_open
+    {SYS_open, PATH},         {SYS_creat, PATH},     {SYS_mkdir, PATH},    {SYS_unlink, PATH},
+    {SYS_chmod, PATH},
+#endif
+};
+enum { COUNT = sizeof CHECKED / sizeof *CHECKED };
+
+_Noreturn static void give_up(const char *what) {
+    fprintf(stderr, "naive: %s: %s\n", what, strerror(errno));
+    exit(125);
+}
+
+static int install(void) {
+    struct sock_filter program[COUNT + 6];
+    int length = 0;
+    program[length++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch));
+    program[length++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, NATIVE, 0, COUNT + 1);
+    program[length++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
+    for (int index = 0; index < COUNT; index++)
+        program[length++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)CHECKED[index].number,
+                                                         (unsigned char)(COUNT - index), 0);
+    program[length++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+    program[length++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF);
+    struct sock_fprog all = {.len = (unsigned short)length, .filter = program};
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+        give_up("no_new_privs");
+    return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &all);
+}
+
+// Copies what the caller has at an address; how much there was.
+static ssize_t copy(pid_t caller, unsigned long address, void *into, size_t size) {
+    struct iovec to = {into, size}, from = {(void *)address, size};
+    ssize_t count = process_vm_readv(caller, &to, 1, &from, 1, 0);
+    // up to the end of what is mapped
+    if (count < 0 && size > 1)
+        return copy(caller, address, into, size / 2);
+    return count;
+}
+
+static int below(const char *path, const char *name) {
+    for (const char *at = path; (at = strstr(at, name)); at++)
+        if (!at[strlen(name)] || at[strlen(name)] == '/')
+            return 1;
+    return 0;
+}
+
+// Where a path leads, as the caller's; for what is not there yet, where its parent does.
+static void resolve(pid_t caller, int at, const char *path, char *resolved) {
+    char base[64], last[PATH_MAX + 1] = "", parent[PATH_MAX];
+    if (*path == '/')
+        snprintf(base, sizeof base, "/proc/%d/root", caller);
+    else if (at == AT_FDCWD)
+        snprintf(base, sizeof base, "/proc/%d/cwd", caller);
+    else
+        snprintf(base, sizeof base, "/proc/%d/fd/%d", caller, at);
+    int from = open(base, O_PATH | O_CLOEXEC);
+    while (*path == '/')
+        path++;
+    int fd = openat(from, *path ? path : ".", O_PATH | O_CLOEXEC);
+    if (fd < 0) {
+        strcpy(parent, path);
+        char *slash = strrchr(parent, '/');
+        snprintf(last, sizeof last, "/%s", slash ? slash + 1 : parent);
+        if (slash)
+            *slash = 0;
+        fd = openat(from, slash ? parent : ".", O_PATH | O_CLOEXEC);
+    }
+    snprintf(base, sizeof base, "/proc/self/fd/%d", fd);
+    ssize_t length = readlink(base, resolved, PATH_MAX - 1);
+    resolved[length > 0 ? length : 0] = 0;
+    strncat(resolved, last, PATH_MAX - 1 - strlen(resolved));
+    close(fd), close(from);
+}
+
+static int path_is_denied(pid_t caller, int at, unsigned long address, const char *denied) {
+    char path[PATH_MAX] = "", resolved[PATH_MAX] = "";
+    if (copy(caller, address, path, sizeof path - 1) < 0)
+        return 0;
+    resolve(caller, at, path, resolved);
+    return below(resolved, denied);
+}
+
+static int address_is_denied(pid_t caller, unsigned long address, unsigned length) {
+    struct sockaddr_storage copied = {0};
+    if (!address || length > sizeof copied || copy(caller, address, &copied, length) < (ssize_t)sizeof(sa_family_t))
+        return 0;
+    const struct sockaddr_in *v4 = (struct sockaddr_in *)&copied;
+    char resolved[PATH_MAX] = "";
+    if (v4->sin_family == AF_INET)
+        return ntohl(v4->sin_addr.s_addr) == 0x7f000002;
+    const char *name = ((struct sockaddr_un *)&copied)->sun_path;
+    if (v4->sin_family != AF_UNIX || !*name)
+        return 0;
+    resolve(caller, AT_FDCWD, name, resolved);
+    return strstr(resolved, "/private/") != NULL;
+}
+
+static int message_is_denied(pid_t caller, unsigned long address) {
+    struct msghdr message = {0};
+    if (copy(caller, address, &message, sizeof message) != sizeof message)
+        return 0;
+    return address_is_denied(caller, (unsigned long)message.msg_name, message.msg_namelen);
+}
+
+static int messages_are_denied(pid_t caller, unsigned long address, unsigned long count) {
+    for (unsigned long index = 0; index < count && index < 1024; index++)
+        if (message_is_denied(caller, address + index * sizeof(struct mmsghdr)))
+            return 1;
+    return 0;
+}
+
+static int is_denied(const struct seccomp_notif *call) {
+    const unsigned long long *args = call->data.args;
+    pid_t caller = (pid_t)call->pid;
+    int index = 0;
+    while (CHECKED[index].number != call->data.nr)
+        index++;
+    switch (CHECKED[index].form) {
+    case PATH: return path_is_denied(caller, AT_FDCWD, args[0], ".denied");
+    case AT: return path_is_denied(caller, (int)args[0], args[1], ".denied");
+    case TARGET: return path_is_denied(caller, (int)args[1], args[2], ".denied");
+    case TWO:
+        return path_is_denied(caller, (int)args[0], args[1], ".denied") ||
+               path_is_denied(caller, (int)args[2], args[3], ".denied");
+    case ADDRESS: return address_is_denied(caller, args[1], (unsigned)args[2]);
+    case SENT: return address_is_denied(caller, args[4], (unsigned)args[5]);
+    case MESSAGE: return message_is_denied(caller, args[1]);
+    case MESSAGES: return messages_are_denied(caller, args[1], args[2]);
+    }
+    return 1;
+}
+
+static void serve(int listener) {
+    struct pollfd ready = {.fd = listener, .events = POLLIN};
+    while (poll(&ready, 1, -1) >= 0 || errno == EINTR) {
+        if (ready.revents & POLLHUP)
+            return; // nobody is left
+        struct seccomp_notif call = {0};
+        if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &call))
+            continue;
+        struct seccomp_notif_resp answer = {.id = call.id};
+        if (is_denied(&call))
+            answer.error = -EACCES;
+        else
+            answer.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
+        // the caller may be gone
+        ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &answer);
+    }
+}
+
+int main(int count, char **arguments) {
+    if (count < 2)
+        return 125;
+    // the child's number of the listener: no call of the child's can tell it
+    enum { NONE = -1, TAKEN = -2 };
+    volatile int *shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    *shared = NONE;
+    pid_t child = fork();
+    if (child < 0)
+        give_up("fork");
+    if (!child) {
+        int listener = install();
+        if (listener < 0)
+            give_up("seccomp");
+        *shared = listener;
+        // execve closes it
+        while (*shared == listener)
+            sched_yield();
+        execvp(arguments[1], arguments + 1);
+        give_up(arguments[1]);
+    }
+    int pidfd = (int)syscall(SYS_pidfd_open, child, 0), status;
+    while (*shared == NONE && !waitpid(child, &status, WNOHANG))
+        sched_yield();
+    int listener = (int)syscall(SYS_pidfd_getfd, pidfd, *shared, 0);
+    if (listener < 0)
+        give_up("pidfd_getfd");
+    *shared = TAKEN;
+    serve(listener);
+    waitpid(child, &status, 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
