@@ -35,7 +35,7 @@ install: build
 	install -D -m 0755 $(TARGET_DIR)/release/brig $(DESTDIR)$(PREFIX)/sbin/brig
 
 # Long runs, in no submission.
-.PHONY: bench fuzz soak
+.PHONY: bench fuzz soak races
 FUZZ_SECONDS ?= 60
 FUZZ_TARGETS := $(notdir $(basename $(wildcard fuzz/fuzz_targets/*.rs)))
 
@@ -55,3 +55,6 @@ fuzz: deps
 
 soak: test-deps
 	BRIG_TESTS_ROUNDS=10000 cargo nextest run -p brig --profile soak -E 'test(soak::)'
+
+races: test-deps
+	BRIG_RACE_ROUNDS=1000000 cargo nextest run -p brig --profile soak -E 'test(attacks::)'

@@ -9,6 +9,7 @@
 
 mod agent;
 mod agreement;
+mod attacks;
 mod beside_runc;
 mod cgroups;
 mod checkpoint;

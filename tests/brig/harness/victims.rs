@@ -89,3 +89,8 @@ pub fn conform() -> PathBuf {
 pub fn naive() -> PathBuf {
     compile("naive.c", &[])
 }
+
+/// Tries to reach what a policy denies.
+pub fn attack() -> PathBuf {
+    compile_all("attack")
+}

@@ -4,8 +4,10 @@
 //
 //   naive PROGRAM [ARGUMENT...]
 //
-// Denied are files below a name that ends in ".denied", UNIX sockets below a directory "private",
-// and the address 127.0.0.2. Everything else is allowed.
+// Denied are files below a name that ends in ".denied", UNIX sockets but those in a directory "open",
+// the addresses 127.0.0.2, 127.0.0.3 (TCP) and 127.0.0.1:7777, and binding to the unspecified address.
+// With NAIVE_EMULATES in the environment it makes directories itself, which is as naive: it looks at
+// neither signals nor the caller's end.
 
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -26,6 +28,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/un.h>
@@ -44,9 +47,12 @@
 enum form {
     PATH,     // path
     AT,       // directory, path
+    NAME,     // the same, of a name and not of what it leads to
+    OPENED,   // directory, path, flags
     TARGET,   // anything, directory, path
     TWO,      // directory, path, directory, path
     ADDRESS,  // socket, address, length
+    BOUND,    // the same
     SENT,     // socket, data, length, flags, address, length
     MESSAGE,  // socket, message
     MESSAGES, // socket, messages, count
@@ -56,14 +62,13 @@ static const struct checked {
     int number;
     enum form form;
 } CHECKED[] = {
-    {SYS_openat, AT},         {SYS_openat2, AT},     {SYS_mkdirat, AT},    {SYS_mknodat, AT},
-    {SYS_unlinkat, AT},       {SYS_fchmodat, AT},    {SYS_fchownat, AT},   {SYS_utimensat, AT},
+    {SYS_openat, OPENED},     {SYS_openat2, AT},     {SYS_mkdirat, NAME},  {SYS_mknodat, NAME},
+    {SYS_unlinkat, NAME},      {SYS_fchmodat, AT},    {SYS_fchownat, AT},   {SYS_utimensat, AT},
     {SYS_symlinkat, TARGET},  {SYS_truncate, PATH},  {SYS_setxattr, PATH}, {SYS_renameat2, TWO},
-    {SYS_linkat, TWO},        {SYS_connect, ADDRESS}, {SYS_sendto, SENT},  {SYS_sendmsg, MESSAGE},
-    {SYS_sendmmsg, MESSAGES},
+    {SYS_linkat, TWO},        {SYS_connect, ADDRESS}, {SYS_bind, BOUND},   {SYS_sendto, SENT},
+    {SYS_sendmsg, MESSAGE},   {SYS_sendmmsg, MESSAGES},
 #ifdef SYS_open
-    {SYS_open, PATH},         {SYS_creat, PATH},     {SYS_mkdir, PATH},    {SYS_unlink, PATH},
-    {SYS_chmod, PATH},
+    {SYS_open, PATH},         {SYS_creat, PATH},     {SYS_chmod, PATH},
 #endif
 };
 enum { COUNT = sizeof CHECKED / sizeof *CHECKED };
@@ -108,7 +113,7 @@ static int below(const char *path, const char *name) {
 }
 
 // Where a path leads, as the caller's; for what is not there yet, where its parent does.
-static void resolve(pid_t caller, int at, const char *path, char *resolved) {
+static void resolve(pid_t caller, int at, const char *path, int flags, char *resolved) {
     char base[64], last[PATH_MAX + 1] = "", parent[PATH_MAX];
     if (*path == '/')
         snprintf(base, sizeof base, "/proc/%d/root", caller);
@@ -119,7 +124,7 @@ static void resolve(pid_t caller, int at, const char *path, char *resolved) {
     int from = open(base, O_PATH | O_CLOEXEC);
     while (*path == '/')
         path++;
-    int fd = openat(from, *path ? path : ".", O_PATH | O_CLOEXEC);
+    int fd = openat(from, *path ? path : ".", O_PATH | O_CLOEXEC | flags);
     if (fd < 0) {
         strcpy(parent, path);
         char *slash = strrchr(parent, '/');
@@ -135,39 +140,71 @@ static void resolve(pid_t caller, int at, const char *path, char *resolved) {
     close(fd), close(from);
 }
 
-static int path_is_denied(pid_t caller, int at, unsigned long address, const char *denied) {
+static int path_is_denied(pid_t caller, int at, unsigned long address, int flags) {
     char path[PATH_MAX] = "", resolved[PATH_MAX] = "";
     if (copy(caller, address, path, sizeof path - 1) < 0)
         return 0;
-    resolve(caller, at, path, resolved);
-    return below(resolved, denied);
+    resolve(caller, at, path, flags, resolved);
+    return below(resolved, ".denied");
 }
 
-static int address_is_denied(pid_t caller, unsigned long address, unsigned length) {
-    struct sockaddr_storage copied = {0};
-    if (!address || length > sizeof copied || copy(caller, address, &copied, length) < (ssize_t)sizeof(sa_family_t))
-        return 0;
-    const struct sockaddr_in *v4 = (struct sockaddr_in *)&copied;
+// Whether the caller's socket is a stream.
+static int is_stream(pid_t caller, int number) {
+    int type = 0;
+    socklen_t length = sizeof type;
+    int pidfd = (int)syscall(SYS_pidfd_open, caller, 0);
+    int fd = (int)syscall(SYS_pidfd_getfd, pidfd, number, 0);
+    getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length);
+    close(fd), close(pidfd);
+    return type == SOCK_STREAM;
+}
+
+static int internet_is_denied(pid_t caller, int number, unsigned address, int port) {
+    return address == 0x7f000002 || (address == 0x7f000001 && port == 7777) ||
+           (address == 0x7f000003 && is_stream(caller, number));
+}
+
+static int unix_is_denied(pid_t caller, const struct sockaddr_un *address) {
     char resolved[PATH_MAX] = "";
-    if (v4->sin_family == AF_INET)
-        return ntohl(v4->sin_addr.s_addr) == 0x7f000002;
-    const char *name = ((struct sockaddr_un *)&copied)->sun_path;
-    if (v4->sin_family != AF_UNIX || !*name)
-        return 0;
-    resolve(caller, AT_FDCWD, name, resolved);
-    return strstr(resolved, "/private/") != NULL;
+    if (!*address->sun_path)
+        return 1;
+    resolve(caller, AT_FDCWD, address->sun_path, 0, resolved);
+    return !strstr(resolved, "/open/");
 }
 
-static int message_is_denied(pid_t caller, unsigned long address) {
+static int address_is_denied(pid_t caller, int number, unsigned long from, unsigned length, enum form form) {
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+        struct sockaddr_un local;
+        char bytes[256];
+    } address = {.bytes = {0}};
+    if (!from || length > 128 || copy(caller, from, &address, length) < (ssize_t)sizeof(sa_family_t))
+        return 0;
+    unsigned v4 = ntohl(address.v4.sin_addr.s_addr), mapped = ntohl(address.v6.sin6_addr.s6_addr32[3]);
+    if (address.any.sa_family == AF_INET && form == BOUND)
+        return v4 == INADDR_ANY;
+    if (form == BOUND)
+        return 0;
+    switch (address.any.sa_family) {
+    case AF_INET: return internet_is_denied(caller, number, v4, ntohs(address.v4.sin_port));
+    case AF_INET6: return internet_is_denied(caller, number, mapped, ntohs(address.v6.sin6_port));
+    case AF_UNIX: return unix_is_denied(caller, &address.local);
+    default: return 0;
+    }
+}
+
+static int message_is_denied(pid_t caller, int number, unsigned long from) {
     struct msghdr message = {0};
-    if (copy(caller, address, &message, sizeof message) != sizeof message)
+    if (copy(caller, from, &message, sizeof message) != sizeof message || message.msg_iovlen > IOV_MAX)
         return 0;
-    return address_is_denied(caller, (unsigned long)message.msg_name, message.msg_namelen);
+    return address_is_denied(caller, number, (unsigned long)message.msg_name, message.msg_namelen, MESSAGE);
 }
 
-static int messages_are_denied(pid_t caller, unsigned long address, unsigned long count) {
+static int messages_are_denied(pid_t caller, int number, unsigned long from, unsigned long count) {
     for (unsigned long index = 0; index < count && index < 1024; index++)
-        if (message_is_denied(caller, address + index * sizeof(struct mmsghdr)))
+        if (message_is_denied(caller, number, from + index * sizeof(struct mmsghdr)))
             return 1;
     return 0;
 }
@@ -179,21 +216,34 @@ static int is_denied(const struct seccomp_notif *call) {
     while (CHECKED[index].number != call->data.nr)
         index++;
     switch (CHECKED[index].form) {
-    case PATH: return path_is_denied(caller, AT_FDCWD, args[0], ".denied");
-    case AT: return path_is_denied(caller, (int)args[0], args[1], ".denied");
-    case TARGET: return path_is_denied(caller, (int)args[1], args[2], ".denied");
+    case PATH: return path_is_denied(caller, AT_FDCWD, args[0], 0);
+    case NAME: return path_is_denied(caller, (int)args[0], args[1], O_NOFOLLOW);
+    case OPENED:
+        // naming is allowed everywhere
+        return !(args[2] & O_PATH) && path_is_denied(caller, (int)args[0], args[1], 0);
+    case AT: return path_is_denied(caller, (int)args[0], args[1], 0);
+    case TARGET: return path_is_denied(caller, (int)args[1], args[2], O_NOFOLLOW);
     case TWO:
-        return path_is_denied(caller, (int)args[0], args[1], ".denied") ||
-               path_is_denied(caller, (int)args[2], args[3], ".denied");
-    case ADDRESS: return address_is_denied(caller, args[1], (unsigned)args[2]);
-    case SENT: return address_is_denied(caller, args[4], (unsigned)args[5]);
-    case MESSAGE: return message_is_denied(caller, args[1]);
-    case MESSAGES: return messages_are_denied(caller, args[1], args[2]);
+        return path_is_denied(caller, (int)args[0], args[1], O_NOFOLLOW) ||
+               path_is_denied(caller, (int)args[2], args[3], O_NOFOLLOW);
+    case ADDRESS:
+    case BOUND: return address_is_denied(caller, (int)args[0], args[1], (unsigned)args[2], CHECKED[index].form);
+    case SENT: return address_is_denied(caller, (int)args[0], args[4], (unsigned)args[5], SENT);
+    case MESSAGE: return message_is_denied(caller, (int)args[0], args[1]);
+    case MESSAGES: return messages_are_denied(caller, (int)args[0], args[1], args[2]);
     }
     return 1;
 }
 
-static void serve(int listener) {
+// Makes the directory that the caller wants.
+static void emulate(const struct seccomp_notif *call, struct seccomp_notif_resp *answer) {
+    char path[PATH_MAX] = "", resolved[PATH_MAX] = "";
+    copy((pid_t)call->pid, call->data.args[1], path, sizeof path - 1);
+    resolve((pid_t)call->pid, (int)call->data.args[0], path, O_NOFOLLOW, resolved);
+    answer->error = mkdir(resolved, (mode_t)call->data.args[2]) ? -errno : 0;
+}
+
+static void serve(int listener, const char *emulates) {
     struct pollfd ready = {.fd = listener, .events = POLLIN};
     while (poll(&ready, 1, -1) >= 0 || errno == EINTR) {
         if (ready.revents & POLLHUP)
@@ -204,6 +254,8 @@ static void serve(int listener) {
         struct seccomp_notif_resp answer = {.id = call.id};
         if (is_denied(&call))
             answer.error = -EACCES;
+        else if (emulates && call.data.nr == SYS_mkdirat)
+            emulate(&call, &answer);
         else
             answer.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
         // the caller may be gone
@@ -239,7 +291,7 @@ int main(int count, char **arguments) {
     if (listener < 0)
         give_up("pidfd_getfd");
     *shared = TAKEN;
-    serve(listener);
+    serve(listener, getenv("NAIVE_EMULATES"));
     waitpid(child, &status, 0);
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
