@@ -8,8 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <sys/xattr.h>
 
 char top[PATH_MAX];
@@ -124,14 +122,6 @@ static void make_regular(const struct thing *thing) {
         give_up(thing->name);
 }
 
-static void make_socket(const char *name) {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    strcpy(address.sun_path, name);
-    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-    require(bind(fd, (struct sockaddr *)&address, sizeof address), name);
-    close(fd);
-}
-
 static void make(const struct thing *thing) {
     switch (thing->mode & S_IFMT) {
     case S_IFREG:
@@ -144,7 +134,6 @@ static void make(const struct thing *thing) {
     case S_IFLNK:
         require(symlink(thing->target == ground ? absolute("file") : thing->target, thing->name), thing->name);
         break;
-    case S_IFSOCK: make_socket(thing->name); break;
     default: require(mknod(thing->name, thing->mode, (1 << 8) | 3), thing->name);
     }
     set_metadata(thing->name, thing);
