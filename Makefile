@@ -43,6 +43,7 @@ bench: build
 	@./tests/setup/install test
 	python3 benches/start --rounds 60 --markdown $(TARGET_DIR)/release/brig
 	python3 benches/policy --markdown $(TARGET_DIR)/release/brig
+	python3 benches/mediation --markdown $(TARGET_DIR)/release/brig
 	cargo bench -p brig-policy
 
 fuzz: deps
