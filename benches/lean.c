@@ -90,8 +90,8 @@ static void measure_threads(void) {
         pthread_create(&thread, NULL, many, NULL);
     double best = 1e18;
     for (int batch = 0; batch < BATCHES; batch++) {
-        pthread_barrier_wait(&barrier);
         double begin = now();
+        pthread_barrier_wait(&barrier);
         pthread_barrier_wait(&barrier);
         double each = (now() - begin) / COUNT / threads;
         if (each < best)

@@ -8,7 +8,6 @@
 //! Guarantee: within a second. A supervisor that gets no processor is not taken for one that hangs.
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -16,7 +15,7 @@ use rustix::process::{DumpableBehavior, Pid, WaitOptions, waitpid};
 
 use crate::runtime::cgroup::{self, Availability, Location};
 use crate::sys::fork::exit_now;
-use crate::sys::{signal, socket};
+use crate::sys::{pidfd, signal, socket};
 
 /// The message that carries a pidfd of the container's first process.
 pub const INIT: &[u8] = b"init";
@@ -152,7 +151,7 @@ fn kill_container(init: Option<&OwnedFd>, cgroup: &Location) {
     if let Some(init) = init {
         signal::send(init.as_fd(), libc::SIGKILL).unwrap_or_default();
     }
-    if cgroup.availability != Availability::Own || !Path::new("/proc").exists() {
+    if cgroup.availability != Availability::Own {
         return;
     }
     let deadline = Instant::now() + Duration::from_secs(1);
@@ -161,9 +160,16 @@ fn kill_container(init: Option<&OwnedFd>, cgroup: &Location) {
         if pids.is_empty() {
             return;
         }
-        for pid in pids.into_iter().filter_map(Pid::from_raw) {
-            rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap_or_default();
-        }
+        pids.into_iter().for_each(|pid| kill_member(pid, cgroup));
         std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// RACE: a number that was read may be another process's by now: what is killed is a process that is
+/// held and still in the cgroup.
+fn kill_member(pid: i32, cgroup: &Location) {
+    let Ok(process) = pidfd::open_process(pid) else { return };
+    if cgroup::pids(cgroup).is_ok_and(|pids| pids.contains(&pid)) {
+        signal::send(process.as_fd(), libc::SIGKILL).unwrap_or_default();
     }
 }

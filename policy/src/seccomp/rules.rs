@@ -371,7 +371,8 @@ impl<'a> Rules<'a> {
         if !notifying.is_empty() && !self.input.mediated.is_empty() {
             let labels: BTreeSet<String> =
                 self.input.mediated.iter().map(|mediated| mediated.label.clone()).collect();
-            let rules = labels.into_iter().collect();
+            // what is only taken note of has no rule of its own
+            let rules = labels.into_iter().filter(|label| !label.is_empty()).collect();
             errors.push(Error::TwoListeners { entries: notifying, rules });
         }
         for entry in entries.iter().filter(|entry| !entry.action.permits()) {

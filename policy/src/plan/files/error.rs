@@ -109,7 +109,7 @@ impl fmt::Display for Note {
                     names.join(", ")
                 )?;
                 if access.contains(Access::Create) || access.contains(Access::Delete) {
-                    out.write_str(", and no name can be made or removed there")?;
+                    out.write_str(", and the kernel lets no name be made or removed there")?;
                 }
                 Ok(())
             }
