@@ -101,15 +101,19 @@ fn no_socket_names_its_receivers_in_its_packets() {
     }
 }
 
+const TREES: &str = "[files]: an ioctl would copy denied files to where they are not";
+
 #[test]
 fn the_plan_says_what_is_refused_besides() {
     let rules = "files.write /data/*.db\nfiles.read /\nnetwork.connect tcp 10.0.0.1:443";
     let besides = [
         "the supervisor could not act within a Landlock domain of the workload's own",
+        TREES,
         "[files]: an ioctl would change metadata past the supervisor",
         "[network]: a socket option would lead past the address decided about",
         "[network]: packets would name any receiver",
     ];
     assert_eq!(compiled(rules).besides, besides);
-    assert!(compiled(LITERALS).besides.is_empty());
+    assert_eq!(compiled(LITERALS).besides, [TREES]);
+    assert!(compiled("network.connect tcp *:443\nnetwork.bind").besides.is_empty());
 }

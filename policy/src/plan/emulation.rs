@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What the program refuses because the supervisor acts for the workload.
+//! What the program refuses because the supervisor acts for the workload, or because nothing else
+//! asks about it.
 //!
 //! A decision is about a path or an address at one moment. What would reach past it without a
 //! mediated call, and is told apart by registers, is refused; each only where the thing itself is
@@ -35,6 +36,9 @@ pub(crate) fn restrictions(calls: &Calls, settled: &Settled, hosts: Hosts) -> Ve
     if calls.act() {
         all.push(own_domains());
     }
+    if !settled.placed.restricted.is_empty() {
+        all.push(trees());
+    }
     if !settled.mounts.exact() {
         all.push(metadata());
     }
@@ -52,6 +56,25 @@ fn own_domains() -> Restriction {
     let matches = calls.into_iter().flat_map(|call| matching(call, [Vec::new()])).collect();
     let why = "the supervisor could not act within a Landlock domain of the workload's own";
     refused(matches, EOPNOTSUPP, why)
+}
+
+/// ioctls that make, copy or remove whole trees or files by a name, for which the kernel asks no
+/// Landlock domain: a copy of a denied file in a granted place would be granted. By linux/btrfs.h and
+/// the sources of ocfs2.
+const TREE_IOCTLS: [u64; 7] = [
+    0x5000_9401, // BTRFS_IOC_SNAP_CREATE
+    0x5000_940e, // BTRFS_IOC_SUBVOL_CREATE
+    0x5000_940f, // BTRFS_IOC_SNAP_DESTROY
+    0x5000_9417, // BTRFS_IOC_SNAP_CREATE_V2
+    0x5000_9418, // BTRFS_IOC_SUBVOL_CREATE_V2
+    0x5000_943f, // BTRFS_IOC_SNAP_DESTROY_V2
+    0x4018_6f04, // OCFS2_IOC_REFLINK
+];
+
+fn trees() -> Restriction {
+    let commands = TREE_IOCTLS.map(|command| vec![is(1, command)]);
+    let why = "[files]: an ioctl would copy denied files to where they are not";
+    refused(matching("ioctl", commands), EPERM, why)
 }
 
 /// ioctls that an owner may use on a descriptor that was opened for reading, by asm-generic/ioctl.h,
