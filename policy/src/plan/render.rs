@@ -101,10 +101,16 @@ fn mediated(calls: &[MediatedCall], out: &mut String) {
         out.push_str("mediated: nothing; there is no supervisor\n");
         return;
     }
-    let names: Vec<&str> = calls.iter().map(|one| one.syscall.name()).collect();
-    let _ = writeln!(out, "mediated: {}", names.join(", "));
+    let (needed, noted): (Vec<_>, Vec<_>) = calls.iter().partition(|call| !call.rules.is_empty());
+    let names = |calls: &[&MediatedCall]| -> String {
+        calls.iter().map(|one| one.syscall.name()).collect::<Vec<_>>().join(", ")
+    };
+    let _ = writeln!(out, "mediated: {}", names(&needed));
+    if !noted.is_empty() {
+        let _ = writeln!(out, "noted, and left to the kernel: {}", names(&noted));
+    }
     let mut reasons: Vec<(&str, Vec<&Origin>)> = Vec::new();
-    for call in calls {
+    for call in needed {
         for why in &call.why {
             match reasons.iter_mut().find(|(one, _)| *one == why.text) {
                 Some((_, all)) => all.extend(&why.rules),
