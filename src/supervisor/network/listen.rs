@@ -41,7 +41,8 @@ fn check_after(call: &Call<'_>, socket: &Held, before: Option<InetAddress>) -> R
 
 /// The address of a socket that listening would give a port; `None` where ports mean nothing.
 fn port_taken(socket: &Held) -> Result<Option<InetAddress>, Errno> {
-    if socket.kind.is_connectionless() {
+    // the kernel's name of a UNIX socket may be longer than any that it takes
+    if socket.kind.is_connectionless() || !socket.kind.is_internet() {
         return Ok(None);
     }
     let name = own_name(socket)?;

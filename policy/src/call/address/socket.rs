@@ -101,6 +101,12 @@ impl Socket {
         !matches!(self.kind, SOCK_STREAM | SOCK_SEQPACKET)
     }
 
+    /// Whether its addresses are of the internet: they have ports, where the protocol does.
+    #[must_use]
+    pub const fn is_internet(self) -> bool {
+        matches!(self.family(), Family::Inet(..))
+    }
+
     /// Whether data can connect it (`MSG_FASTOPEN`).
     #[must_use]
     pub const fn is_tcp(self) -> bool {
