@@ -9,7 +9,7 @@
 use std::os::fd::AsFd;
 
 use brig_policy::call::Pointer;
-use brig_policy::call::files::{At, Request};
+use brig_policy::call::files::{At, Empty, Request};
 use brig_policy::decide::{FileKind, FileOperation, RenameTarget};
 use brig_policy::policy::{Access, Errno};
 use rustix::fs::{
@@ -139,7 +139,13 @@ fn remove(call: &Call<'_>, at: &At, flags: AtFlags) -> Outcome {
 fn link(call: &Call<'_>, from: &At, to: &At) -> Outcome {
     let kernel = || to_kernel(call, &NEEDS);
     let Ok(path) = call.path(from.path) else { return kernel() };
-    let Ok(source) = call.find(from, &path, Limits::NONE) else { return kernel() };
+    let source = match call.find(from, &path, Limits::NONE) {
+        Ok(source) => source,
+        // KERNEL(6.10): with AT_EMPTY_PATH it says ENOENT of descriptors that somebody else opened,
+        // as brig does for callers
+        Err(errno) if from.empty == Empty::Base => return Err(errno),
+        Err(_) => return kernel(),
+    };
     let Ok(entry) = entry(call, to) else { return kernel() };
     let Ok(new) = entry.path() else { return kernel() };
     let judge = &call.shared.judge;
