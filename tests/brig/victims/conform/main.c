@@ -50,9 +50,12 @@ static void say_kind(int fd) {
     snprintf(name, sizeof name, "/proc/self/fd/%d", fd);
     if (!S_ISREG(is.st_mode) || !is.st_nlink || readlink(name, link, sizeof link - 1) <= 0)
         return;
+    struct stat network;
     int pid, end = 0;
-    // no pid is the same twice
-    if (sscanf(link, "/proc/%d/%n", &pid, &end) == 1 && end)
+    // no pid is the same twice, and no namespace
+    if (!stat("/proc/self/ns/net", &network) && network.st_dev == is.st_dev && network.st_ino == is.st_ino)
+        say(" path=own network");
+    else if (sscanf(link, "/proc/%d/%n", &pid, &end) == 1 && end)
         say(" path=/proc/%s/%s", pid == getpid() ? "self" : "another", link + end);
     else
         say(" path=%s", link);
