@@ -4,7 +4,8 @@
 //! Looking at a task anew at each call would cost more than the call. What is kept is bound to the
 //! task and not to its number: `/proc/TID` and a pidfd fail once it is gone. Its ids and capabilities
 //! are asked for at each call; its groups can only change by setgroups(2), which is why that call is
-//! mediated: from the moment that one is seen, no groups that were read before are believed.
+//! mediated: from the moment that one is seen, no groups that were read before are believed. Nor are
+//! those of a thread whose number another one of its process can get.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::os::fd::{AsFd, OwnedFd};
@@ -158,9 +159,12 @@ impl Task {
         };
         let now = changes.count();
         if self.groups_as_of.get() != Some(now) {
-            self.groups_as_of.set(None);
-            self.groups.replace(self.status()?.groups);
-            self.groups_as_of.set(Some(now));
+            let status = self.status()?;
+            // RACE: a thread that executes a program takes its leader's number, and may have changed
+            // its groups before the leader's were read
+            let lasts = now == 0 || status.threads == 1 || status.tgid != self.tid;
+            self.groups.replace(status.groups);
+            self.groups_as_of.set(lasts.then_some(now));
         }
         let sets = rustix::thread::capabilities(Pid::from_raw(self.tid)).map_err(errno)?;
         Ok(Identity {

@@ -26,6 +26,8 @@ pub struct Status {
     pub ns_tgids: Vec<i32>,
     /// The same, of itself.
     pub ns_pids: Vec<i32>,
+    /// How many threads its process has.
+    pub threads: u32,
     /// Signals that wait for it or its process, are not blocked and not ignored.
     pub signals: u64,
     /// The permitted capabilities.
@@ -56,6 +58,7 @@ impl Status {
             groups: numbers(field("Groups")?)?,
             ns_tgids: numbers(field("NStgid")?)?,
             ns_pids: numbers(field("NSpid")?)?,
+            threads: field("Threads")?.parse().ok()?,
             signals: pending & !mask("SigBlk")? & !mask("SigIgn")?,
             permitted: mask("CapPrm")?,
             effective: mask("CapEff")?,
@@ -85,14 +88,14 @@ mod tests {
     const TEXT: &str = "Name:\tUid:\\nUid:\t0\nUmask:\t0022\nState:\tS (sleeping)\nTgid:\t40\nNgid:\t0\n\
         Pid:\t41\nPPid:\t1\nTracerPid:\t0\nUid:\t1000\t1001\t1002\t1003\nGid:\t5\t6\t7\t8\n\
         FDSize:\t64\nGroups:\t9 10 \nNStgid:\t40\t2\nNSpid:\t41\t3\nNSpgid:\t40\t2\nNSsid:\t1\t1\n\
-        SigQ:\t0/1\nSigPnd:\t0000000000000001\nShdPnd:\t0000000000000006\n\
+        Threads:\t7\nSigQ:\t0/1\nSigPnd:\t0000000000000001\nShdPnd:\t0000000000000006\n\
         SigBlk:\t0000000000000002\nSigIgn:\t0000000000000001\nSigCgt:\t0000000000000000\n\
         CapInh:\t0000000000000000\nCapPrm:\t00000000000000ff\nCapEff:\t000000000000000f\n";
 
     #[test]
     fn a_task_is_who_the_kernel_says() {
         let status = Status::parse(TEXT.as_bytes()).unwrap();
-        assert_eq!((status.umask, status.tgid), (0o22, 40));
+        assert_eq!((status.umask, status.tgid, status.threads), (0o22, 40, 7));
         assert_eq!(status.uids, [1000, 1001, 1002, 1003]);
         assert_eq!((status.gids, status.groups), ([5, 6, 7, 8], vec![9, 10]));
         assert_eq!((status.ns_tgids, status.ns_pids), (vec![40, 2], vec![41, 3]));

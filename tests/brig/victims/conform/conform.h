@@ -85,6 +85,7 @@ void try_call(const struct call *call, const struct place *place);
 
 // tasks.c: threads
 long in_thread(long (*work)(void *), void *argument);
+_Noreturn void after_execve(const char *path);
 void await_sleep(pid_t task);
 
 // each part's cases

@@ -123,6 +123,8 @@ void attempt(body *what, const void *argument, const char *name, ...) {
 }
 
 int main(int count, char **arguments) {
+    if (count == 4 && !strcmp(arguments[2], "after execve"))
+        after_execve(arguments[3]);
     if (count < 2 || !realpath(arguments[1], top))
         return 2;
     wanted = count > 2 ? arguments[2] : "";

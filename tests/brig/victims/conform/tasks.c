@@ -3,11 +3,13 @@
 // corner: working directories, roots, descriptor tables, limits.
 
 #include "conform.h"
+#include <linux/capability.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 
@@ -102,6 +104,68 @@ static void try_own_identity(const void *argument) {
     in_thread(own_identity, NULL);
     say_file("secret");
     say_descriptor(syscall(SYS_openat, AT_FDCWD, "made", O_RDWR | O_CREAT, 0600));
+}
+
+// Whether a file can be opened by one of many calls: whoever answers may remember who called before.
+static int opens(const char *path) {
+    int opened = 0;
+    for (int turn = 0; turn < 64; turn++) {
+        int fd = (int)syscall(SYS_openat, AT_FDCWD, path, O_RDONLY);
+        opened |= fd >= 0;
+        close(fd);
+    }
+    return opened;
+}
+
+_Noreturn void after_execve(const char *path) {
+    _exit(opens(path));
+}
+
+static volatile int has_left, has_opened;
+
+static long leave_and_execute(void *argument) {
+    (void)argument;
+    require(syscall(SYS_setgroups, 0, NULL), "setgroups");
+    has_left = 1;
+    while (!has_opened)
+        sched_yield();
+    return execl("/proc/self/exe", "conform", "", "after execve", "shared", (char *)NULL);
+}
+
+static void become_member(void) {
+    static const gid_t GROUPS[] = {GROUP};
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[2] = {{.effective = 1U << CAP_SETGID, .permitted = 1U << CAP_SETGID}};
+    require(syscall(SYS_setgroups, 1, GROUPS), "setgroups");
+    require(syscall(SYS_setresgid, USER, USER, USER), "setresgid");
+    require(prctl(PR_SET_KEEPCAPS, 1), "prctl");
+    require(syscall(SYS_setresuid, USER, USER, USER), "setresuid");
+    require(syscall(SYS_capset, &header, data), "capset");
+}
+
+// A thread has left the group, and then takes its leader's number, who is in it.
+static void try_number_of_leader(const void *argument) {
+    (void)argument;
+    int fd = open("shared", O_WRONLY | O_CREAT, 0600), status;
+    require(fchown(fd, 0, GROUP), "fchown");
+    require(fchmod(fd, 0040), "fchmod");
+    pid_t child = fork();
+    require(child, "fork");
+    if (!child) {
+        struct work todo = {leave_and_execute, NULL, 0};
+        pthread_t thread;
+        become_member();
+        if (pthread_create(&thread, NULL, start, &todo))
+            give_up("pthread_create");
+        while (!has_left)
+            sched_yield();
+        say(" member %d", opens("shared"));
+        has_opened = 1;
+        pthread_join(thread, NULL);
+        give_up("execve");
+    }
+    require(waitpid(child, &status, 0), "waitpid");
+    say(" other %x", status);
 }
 
 static void try_root(const void *argument) {
@@ -275,6 +339,7 @@ void tasks_cases(void) {
     attempt(try_shared_directory, NULL, "a working directory that a thread has changed");
     attempt(try_own_table, NULL, "a thread with descriptors of its own");
     attempt(try_own_identity, NULL, "a thread with an identity of its own");
+    attempt(try_number_of_leader, NULL, "a thread that takes its leader's number");
     attempt(try_root, NULL, "below a root directory of its own");
     attempt(try_own_root, NULL, "a thread below a root directory of its own");
     attempt(try_without_leader, NULL, "a thread whose leader has ended");
