@@ -9,6 +9,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -29,6 +30,9 @@ bind    = ["tcp 127.0.0.0/8", "udp 127.0.0.0/8", "tcp [::1]", "udp [::1]", "unix
 [process]
 user_namespaces = true
 "#;
+
+/// How long an attack may take with the container that it is made in: more than what [`effort`] says.
+const LONGEST: Duration = Duration::from_secs(550);
 
 /// What wins where, from the table.
 struct Attack {
@@ -74,7 +78,7 @@ fn table() -> Vec<Attack> {
 /// How often, and for how many seconds.
 fn effort() -> (String, String) {
     match std::env::var("BRIG_RACE_ROUNDS") {
-        Ok(rounds) => (rounds, "600".to_owned()),
+        Ok(rounds) => (rounds, "500".to_owned()),
         Err(_) => ("100000".to_owned(), "5".to_owned()),
     }
 }
@@ -113,7 +117,7 @@ fn score(t: &mut Test, profile: &str, arguments: &[&str]) -> Score {
     t.bundle.args(arguments.iter().copied());
     t.bundle.write();
     let brig: Runner = t.brig().args(["--profile", profile, "run", "--bundle"]);
-    let outcome = brig.arg(&t.bundle.dir).arg(t.id("c")).run().ok();
+    let outcome = brig.arg(&t.bundle.dir).arg(t.id("c")).limit(LONGEST).run().ok();
     let said: Value =
         serde_json::from_str(outcome.text()).unwrap_or_else(|_| panic!("{outcome:?}"));
     let ways = said["won"].as_array().unwrap().iter().map(|way| way.as_str().unwrap().to_owned());
