@@ -8,7 +8,7 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 
-use brig_policy::call::files::{At, Base, Empty, How, Last};
+use brig_policy::call::files::{At, Empty, How, Last};
 use brig_policy::call::open as asked;
 use brig_policy::policy::{Access, Errno};
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, openat, openat2, readlinkat};
@@ -176,11 +176,11 @@ fn open_temporary(call: &Call<'_>, found: &Found, wanted: Wanted) -> Outcome {
 /// `O_CREAT`: what is there is opened, what is not is made.
 fn create(call: &Call<'_>, at: &At, path: &[u8], wanted: Wanted) -> Outcome {
     let kernel = || to_kernel(call, &NEEDS);
-    let (mut at, mut path) = (*at, path.to_vec());
+    let mut path = path.to_vec();
     let mut within: Option<OwnedFd> = None;
     for _ in 0..MOST_TRIES {
         let entry = match &within {
-            None => call.find_entry(&at, &path, wanted.limits),
+            None => call.find_entry(at, &path, wanted.limits),
             Some(directory) => entry_within(call, directory, &path),
         };
         let Ok(entry) = entry else { return kernel() };
@@ -205,18 +205,19 @@ fn create(call: &Call<'_>, at: &At, path: &[u8], wanted: Wanted) -> Outcome {
                 return kernel();
             }
             Seen::Link(target) => {
-                let all = At { last: Last::Follow, ..at };
-                // the kernel knows best what links may be followed
-                match call.find(&all, &path, wanted.limits) {
-                    Ok(found) => return open_found(call, &found, wanted),
-                    Err(Errno::ENOENT) => {}
-                    Err(_) => return kernel(),
+                let all = At { last: Last::Follow, ..*at };
+                // the kernel knows best what links may be followed; of those that a link leads to
+                // it has said so with that one
+                match within {
+                    Some(_) => {}
+                    None => match call.find(&all, &path, wanted.limits) {
+                        Ok(found) => return open_found(call, &found, wanted),
+                        Err(Errno::ENOENT) => {}
+                        Err(_) => return kernel(),
+                    },
                 }
-                if target.first() == Some(&b'/') {
-                    (at.base, within) = (Base::Cwd, None);
-                } else {
-                    within = Some(entry.directory.fd);
-                }
+                // an absolute one begins at the root, which may be the call's own directory
+                within = (target.first() != Some(&b'/')).then_some(entry.directory.fd);
                 path = target;
             }
         }

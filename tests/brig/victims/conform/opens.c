@@ -250,6 +250,23 @@ static void try_written_while_read_only(const void *argument) {
     say_descriptor(fd);
 }
 
+// A link to what is not there yet, from another root than the caller's.
+static void try_made_in_root(const void *target) {
+    struct open_how how = {.flags = O_CREAT | O_WRONLY, .mode = 0600, .resolve = RESOLVE_IN_ROOT};
+    int root = open("dir", O_PATH | O_DIRECTORY);
+    require(symlink(target, "dir/out"), "dir/out");
+    say_descriptor(syscall(SYS_openat2, root, "out", &how, sizeof how));
+}
+
+// A link to a link to what is not there yet; where the path begins there is one of the same name.
+static void try_made_by_links(const void *argument) {
+    (void)argument;
+    require(symlink("next", "dir/out"), "dir/out");
+    require(symlink("made", "dir/next"), "dir/next");
+    require(symlink("file", "next"), "next");
+    say_descriptor(syscall(SYS_openat, AT_FDCWD, "dir/out", O_CREAT | O_WRONLY, 0600));
+}
+
 void opens_cases(void) {
     flags_cases();
     modes_cases();
@@ -261,6 +278,9 @@ void opens_cases(void) {
     attempt(try_full_table, "nowhere/x", "full table, nowhere/x");
     attempt(try_no_descriptors, "file", "no descriptors, file");
     attempt(try_lowest, NULL, "the lowest number");
+    attempt(try_made_in_root, "/made", "made in a root of its own, by an absolute link");
+    attempt(try_made_in_root, "made", "made in a root of its own, by a relative link");
+    attempt(try_made_by_links, NULL, "made in another directory, by two links");
     attempt(try_use, NULL, "what is opened can be used as it was opened");
     attempt(try_written_while_read_only, NULL, "a new file of mode 0 is open for writing");
 }
