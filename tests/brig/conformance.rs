@@ -8,6 +8,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -104,6 +105,9 @@ const KNOWN_OF_SOCKETS: &[Difference] = &[
     BY_DESCRIPTOR,
 ];
 
+/// Thousands of processes, one after the other, on a machine that may have other things to do.
+const LONGEST: Duration = Duration::from_secs(180);
+
 /// What the program prints, by the case's name.
 type Lines = BTreeMap<String, String>;
 
@@ -126,7 +130,7 @@ fn conform(t: &mut Test, profile: &str) -> Lines {
     t.bundle.args(["/conform", "/work"]);
     t.bundle.write();
     let run = t.brig().args(["--profile", profile, "run", "--bundle"]).arg(&t.bundle.dir);
-    let outcome = run.arg(t.id("c")).run().ok();
+    let outcome = run.arg(t.id("c")).limit(LONGEST).run().ok();
     let mut lines: Vec<&str> = outcome.stdout.lines().collect();
     assert_eq!(lines.pop(), Some("end"), "{}", outcome.stdout);
     let split = |line: &str| {
