@@ -14,6 +14,7 @@
 //! (`brig_policy::call`).
 
 mod answer;
+mod budget;
 mod caller;
 mod confine;
 mod dispatch;
@@ -154,6 +155,8 @@ pub struct Shared {
     pub receiving: Receiving,
     /// The calls by number.
     pub calls: dispatch::Calls,
+    /// What large copies of callers' data share.
+    pub copies: budget::Budget,
     /// Read by what makes or removes a name, written by what moves one.
     pub names: RwLock<()>,
     /// Native numbers of calls that are continued without a look.
@@ -245,6 +248,7 @@ fn live(ends: Ends, setup: &Setup<'_>) -> anyhow::Result<()> {
         .context("prctl(PR_SET_DUMPABLE, 0)")?;
     signal::unblock_all().context("signal mask")?;
     signal::interrupt_on(pool::CANCEL).context("sigaction")?;
+    raise_descriptors().context("setrlimit(RLIMIT_NOFILE)")?;
     // a log at the limit of its size is no reason to end
     signal::ignore(libc::SIGXFSZ).context("sigaction")?;
     let Some((namespaces, init)) = receive_namespaces(&control)? else { return Ok(()) };
@@ -264,6 +268,13 @@ fn live(ends: Ends, setup: &Setup<'_>) -> anyhow::Result<()> {
     let served = serve::serve(ends, pool);
     closer.close(LAST_LINES);
     served
+}
+
+/// As many descriptors as the caller of create may have: each call that waits takes some.
+fn raise_descriptors() -> rustix::io::Result<()> {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    let raised = rustix::process::Rlimit { current: limit.maximum, maximum: limit.maximum };
+    rustix::process::setrlimit(rustix::process::Resource::Nofile, raised)
 }
 
 /// Starts the threads that serve; the calling one reaches nothing from here on.
@@ -318,6 +329,7 @@ fn place_itself(
             false => Receiving::HasToBeEnded,
         },
         calls: dispatch::Calls::new(),
+        copies: budget::Budget::default(),
         names: RwLock::new(()),
         continued: serve::numbers(setup.continued)?,
         proc,

@@ -106,7 +106,8 @@ impl Pool {
         let (minder, requests) = std::sync::mpsc::channel();
         let asleep = Arc::new(AtomicBool::new(false));
         let pool = Self { minder, asleep, began: Instant::now() };
-        let minder = Minder { pool: pool.clone(), shared, slots: Vec::new() };
+        let (slots, looked) = (Vec::new(), Instant::now());
+        let minder = Minder { pool: pool.clone(), shared, slots, looked };
         std::thread::Builder::new()
             .name("brig-minder".to_owned())
             .stack_size(STACK)
@@ -312,6 +313,8 @@ struct Minder {
     pool: Pool,
     shared: Arc<Shared>,
     slots: Vec<Arc<Slot>>,
+    /// When it last looked.
+    looked: Instant,
 }
 
 impl Minder {
@@ -338,7 +341,12 @@ impl Minder {
     ) -> Result<Request, RecvTimeoutError> {
         if quiet < QUIET {
             let waits = self.slots.iter().any(|slot| slot.phase() == Phase::Waiting);
-            return requests.recv_timeout(if waits { TICK } else { SLOW_TICK });
+            let tick = if waits { TICK } else { SLOW_TICK };
+            // however many requests there are: without a look nothing that waits ends
+            return match tick.checked_sub(self.looked.elapsed()) {
+                Some(left) => requests.recv_timeout(left),
+                None => Err(RecvTimeoutError::Timeout),
+            };
         }
         self.pool.asleep.store(true, Ordering::Release);
         // RACE: a worker may have begun before it could see that nobody looks: look once more
@@ -406,6 +414,8 @@ impl Minder {
     }
 
     fn look(&mut self, standing: &Standing) {
+        // those that have ended keep nobody awake
+        self.slots.retain(|slot| slot.thread.load(Ordering::Acquire) != 0);
         let now = self.pool.began.elapsed();
         for slot in &self.slots {
             let since = Duration::from_micros(slot.since.load(Ordering::Relaxed));
@@ -424,6 +434,7 @@ impl Minder {
             }
         }
         self.replace_waiting();
+        self.looked = Instant::now();
     }
 
     /// Ends what a caller that is gone, or has a signal to handle, had begun.

@@ -22,8 +22,8 @@ use super::caller::read_whole;
 use super::standing::Identity;
 use crate::sys::pidfd::{self, Credentials, Sharing};
 
-/// How many tasks a worker remembers.
-const MOST: usize = 32;
+/// How many tasks a worker remembers, two descriptors each.
+const MOST: usize = 8;
 
 /// How often some task has changed its groups.
 #[derive(Debug, Default)]

@@ -26,8 +26,10 @@ const MSG_NOSIGNAL: u32 = 0x4000;
 const MSG_ZEROCOPY: u32 = 0x400_0000;
 const MSG_FASTOPEN: u32 = 0x2000_0000;
 
-/// A piece of a stream.
-const PIECE: usize = 256 << 10;
+/// A piece of a stream: as many wait at once as there are workers, each with one.
+const PIECE: usize = 16 << 10;
+/// Up to this size a message needs no share of what all together may hold.
+const SMALL: u64 = 16 << 10;
 /// The largest message; sockets have less room by default.
 const LARGEST: usize = 1 << 20;
 
@@ -175,6 +177,12 @@ fn transmit(call: &Call<'_>, socket: &Held, message: &Message) -> Result<u64, St
         Cut::Anywhere => PIECE,
         Cut::Nowhere if message.data.total() > LARGEST as u64 => return Err(Errno::EMSGSIZE.into()),
         Cut::Nowhere => LARGEST,
+    };
+    // of a stream no more than a piece is held at a time
+    let held = message.data.total().min(limit as u64);
+    let _share = match held > SMALL {
+        true => Some(call.shared.copies.take(held).ok_or(Errno(libc::ENOBUFS))?),
+        false => None,
     };
     let mut sent = 0;
     loop {
