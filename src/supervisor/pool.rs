@@ -37,6 +37,10 @@ pub const CANCEL: i32 = libc::SIGUSR1;
 /// How often workers that wait are looked after, and those that work.
 const TICK: Duration = Duration::from_millis(10);
 const SLOW_TICK: Duration = Duration::from_millis(50);
+/// How many times as long as a look the next one is put off, since there may be hundreds to look
+/// after; and the longest.
+const REST: u32 = 9;
+const LONGEST_REST: Duration = Duration::from_millis(100);
 /// How long nobody must have worked for the minder to sleep until somebody does.
 const QUIET: Duration = Duration::from_secs(1);
 /// How long the caller's memory may take: a page of it may be somebody's to deliver.
@@ -107,7 +111,7 @@ impl Pool {
         let asleep = Arc::new(AtomicBool::new(false));
         let pool = Self { minder, asleep, began: Instant::now() };
         let (slots, looked) = (Vec::new(), Instant::now());
-        let minder = Minder { pool: pool.clone(), shared, slots, looked };
+        let minder = Minder { pool: pool.clone(), shared, slots, looked, rest: TICK };
         std::thread::Builder::new()
             .name("brig-minder".to_owned())
             .stack_size(STACK)
@@ -315,6 +319,8 @@ struct Minder {
     slots: Vec<Arc<Slot>>,
     /// When it last looked.
     looked: Instant,
+    /// How long it must not look again.
+    rest: Duration,
 }
 
 impl Minder {
@@ -343,7 +349,7 @@ impl Minder {
             let waits = self.slots.iter().any(|slot| slot.phase() == Phase::Waiting);
             let tick = if waits { TICK } else { SLOW_TICK };
             // however many requests there are: without a look nothing that waits ends
-            return match tick.checked_sub(self.looked.elapsed()) {
+            return match tick.max(self.rest).checked_sub(self.looked.elapsed()) {
                 Some(left) => requests.recv_timeout(left),
                 None => Err(RecvTimeoutError::Timeout),
             };
@@ -414,6 +420,7 @@ impl Minder {
     }
 
     fn look(&mut self, standing: &Standing) {
+        let begun = Instant::now();
         // those that have ended keep nobody awake
         self.slots.retain(|slot| slot.thread.load(Ordering::Acquire) != 0);
         let now = self.pool.began.elapsed();
@@ -435,6 +442,7 @@ impl Minder {
         }
         self.replace_waiting();
         self.looked = Instant::now();
+        self.rest = (self.looked - begun).saturating_mul(REST).min(LONGEST_REST);
     }
 
     /// Ends what a caller that is gone, or has a signal to handle, had begun.

@@ -21,6 +21,7 @@ mod engines;
 mod exec;
 mod executable;
 mod files;
+mod floods;
 #[allow(dead_code, unused_imports)]
 mod harness;
 mod hooks;

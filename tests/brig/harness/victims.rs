@@ -94,3 +94,8 @@ pub fn naive() -> PathBuf {
 pub fn attack() -> PathBuf {
     compile_all("attack")
 }
+
+/// Asks its supervisor for more than is polite.
+pub fn flood() -> PathBuf {
+    compile("flood.c", &["-pthread"])
+}
