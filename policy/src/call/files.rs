@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The calls about files: which of their arguments is what.
 //!
-//! A call is a row of [`TABLE`]: which registers are directory descriptors, paths, flags and values,
+//! A call is a row of a table: which registers are directory descriptors, paths, flags and values,
 //! and what is done. [`decode`] turns registers into a [`Request`]; pointers are left as what they
 //! are, claims of the workload, and are to be read once by whoever has its memory.
 //!
