@@ -29,7 +29,9 @@ use super::rootfs::Rootfs;
 use super::seal::{self, Strength};
 use super::staging::{self, Staging};
 use super::state::{OCI_VERSION, Record, START_SOCKET, SUPERVISOR_SOCKET, StateDir};
-use super::{Context, agent, huge_pages, policy, prepare, process, unprivileged, user_namespace};
+use super::{
+    Context, agent, huge_pages, labels, policy, prepare, process, unprivileged, user_namespace,
+};
 use crate::profiles::choose::{Confinement, choose};
 use crate::supervisor::{self, Setup, Spawned};
 use crate::sys;
@@ -157,6 +159,7 @@ pub fn create(
         &tightened.restrictions,
         confinement.baseline,
     )?;
+    labels::check(bundle.loaded.spec.process().as_ref(), &plan)?;
     let root = bundle.loaded.spec.root().as_ref().ok_or_else(|| anyhow!("root: is missing"))?;
     let rootfs = Rootfs::open(&bundle.path, root.path())?;
     let directory = StateDir::create(&context.root, &options.id)?;

@@ -21,6 +21,7 @@ pub mod handover;
 pub mod hierarchies;
 pub mod home;
 pub mod huge_pages;
+pub mod labels;
 pub mod launcher;
 pub mod namespaces;
 pub mod plan;
