@@ -151,8 +151,15 @@ fn check_wins(select: impl Fn(&Attack) -> bool) {
     let mut failed = Vec::new();
     for attack in table().into_iter().filter(select) {
         plant(&mut t);
-        let score = score_where_it_wins(&mut t, &attack);
-        if score.wins == 0 || score.ways.len() < attack.ways {
+        let loses = |score: &Score| score.wins == 0 || score.ways.len() < attack.ways;
+        let mut score = score_where_it_wins(&mut t, &attack);
+        // a machine that is busy gives a race few chances: two more
+        for _ in 0..2 {
+            if loses(&score) {
+                score = score_where_it_wins(&mut t, &attack);
+            }
+        }
+        if loses(&score) {
             let ways = score.ways.join(", ");
             failed.push(format!("{}: {} wins, by {ways}", attack.id, score.wins));
         }
