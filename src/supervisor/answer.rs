@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use brig_policy::policy::Errno;
 
+use super::slot::Signal;
 use crate::sys::notify::{self, Answer, OnExec};
 
 /// Why the kernel may go on with a call, reading the caller's memory again.
@@ -33,15 +34,15 @@ pub enum Reply {
     Value(i64),
     /// It returns a new descriptor of the caller's.
     Descriptor(OwnedFd, OnExec),
-    /// It is begun again, or ends with EINTR, as the caller's signal handlers say.
-    Interrupted,
+    /// Its caller has a signal to handle.
+    Interrupted(Signal),
 }
 
 /// What a call gets.
 pub type Outcome = Result<Reply, Errno>;
 
-/// The kernel's own number for an interrupted call that is begun again unless a handler says
-/// otherwise (`ERESTARTSYS` of linux/errno.h).
+/// The kernel's own number for an interrupted call that is begun again or ends with EINTR, as the
+/// caller's signal handlers say (`ERESTARTSYS` of linux/errno.h).
 const ERESTARTSYS: i32 = 512;
 
 /// Gives a call its outcome. Whoever is gone by now needs none.
@@ -50,7 +51,9 @@ pub fn give(listener: BorrowedFd<'_>, id: u64, outcome: Outcome) {
         // the only place where the kernel is let go on
         Ok(Reply::Continue(Witness::Landlock | Witness::Noted | Witness::Seat)) => Answer::Continue,
         Ok(Reply::Value(value)) => Answer::Value(value),
-        Ok(Reply::Interrupted) => Answer::Errno(ERESTARTSYS),
+        Ok(Reply::Interrupted(Signal::Own)) => Answer::Errno(ERESTARTSYS),
+        // another thread may take it: who has none to handle would see the kernel's own number
+        Ok(Reply::Interrupted(Signal::Shared)) => Answer::Errno(libc::EINTR),
         Ok(Reply::Descriptor(fd, on_exec)) => {
             match notify::answer_with_descriptor(listener, id, fd.as_fd(), on_exec) {
                 Ok(()) => return,

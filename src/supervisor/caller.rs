@@ -19,7 +19,7 @@ use rustix::fs::{Mode, OFlags, openat, readlinkat};
 use rustix::process::PidfdGetfdFlags;
 
 use super::answer::errno;
-use super::pool::Slot;
+use super::slot::Slot;
 use super::standing::{Identity, Standing};
 use super::task::{Task, Tasks};
 use super::{Nesting, Shared};

@@ -78,10 +78,22 @@ impl Judge {
         Self { decider, native, bounded, audit, log }
     }
 
-    /// Whether the kernel leaves an access to a path to brig: it grants nothing there that the
-    /// policy may allow.
+    /// What the kernel leaves to brig at a path: it grants nothing there that the policy may allow.
+    pub fn mixed(&self, path: &AbsPath) -> AccessSet {
+        self.native.restricted.difference(self.native.granted(path))
+    }
+
+    /// Whether the kernel leaves an access to a path to brig.
     pub fn is_mixed(&self, path: &AbsPath, access: Access) -> bool {
-        self.native.restricted.contains(access) && !self.native.granted(path).contains(access)
+        self.mixed(path).contains(access)
+    }
+
+    /// Whether all these accesses are allowed, and nobody wants to know of it.
+    pub fn allows_silently(&self, accesses: AccessSet, path: &AbsPath) -> bool {
+        let allows = |access| {
+            self.decider.verdict(&Operation::access(access, path.clone())) == Verdict::Allow
+        };
+        !self.log.has_allowed() && accesses.iter().all(allows)
     }
 
     /// Whether a device may be opened: a descriptor that brig opens answers to every ioctl, so that

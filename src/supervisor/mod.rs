@@ -21,10 +21,12 @@ mod dispatch;
 mod files;
 mod judge;
 mod log;
+mod minder;
 mod network;
 mod place;
 mod pool;
 mod serve;
+mod slot;
 mod standing;
 mod task;
 mod walk;
@@ -55,7 +57,7 @@ use crate::sys::{descriptors, namespace, pidfd, signal, socket};
 
 use judge::{Judge, Native};
 pub use log::{SECOND_HALF, STATE_FILE, Target as Log};
-use pool::{Pool, Receiving};
+use pool::Pool;
 use task::GroupChanges;
 
 /// How long the end of a supervisor may be put off by lines that have not been written.
@@ -151,8 +153,6 @@ pub struct Shared {
     pub root: OwnedFd,
     /// Whether callers can be in a user namespace of their own.
     pub nesting: Nesting,
-    /// How waiting for calls ends.
-    pub receiving: Receiving,
     /// The calls by number.
     pub calls: dispatch::Calls,
     /// What large copies of callers' data share.
@@ -324,10 +324,6 @@ fn place_itself(
         roots: Roots::default(),
         root: root.try_clone()?,
         nesting: setup.nesting,
-        receiving: match crate::runtime::target::kernel_version() >= (6, 11) {
-            true => Receiving::Ends,
-            false => Receiving::HasToBeEnded,
-        },
         calls: dispatch::Calls::new(),
         copies: budget::Budget::default(),
         names: RwLock::new(()),
@@ -430,7 +426,6 @@ impl Shared {
 
     /// What a new worker needs besides: root, working directory and umask of its own.
     pub fn prepare_worker(&self) -> io::Result<()> {
-        signal::block(pool::CANCEL)?;
         crate::sys::identity::own_directories()
     }
 }

@@ -54,7 +54,7 @@ impl Limits {
 
     /// Whether the way is bound to its beginning: openat2(2)'s `RESOLVE_BENEATH` and
     /// `RESOLVE_IN_ROOT`.
-    fn is_bound(self) -> bool {
+    pub fn is_bound(self) -> bool {
         self.0.intersects(ResolveFlags::BENEATH | ResolveFlags::IN_ROOT)
     }
 

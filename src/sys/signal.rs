@@ -74,32 +74,6 @@ pub fn interrupt_on(number: i32) -> io::Result<()> {
     super::check(result.into()).map(drop)
 }
 
-/// `rt_sigprocmask(how, { number })` of the calling thread, `how` being `SIG_BLOCK` or `SIG_UNBLOCK`.
-fn change_mask(how: libc::c_int, number: i32) -> io::Result<()> {
-    let mask = 1_u64 << (number - 1);
-    // SAFETY: `mask` is a mask of the size given; the old mask is not asked for.
-    let result = unsafe {
-        libc::syscall(
-            libc::SYS_rt_sigprocmask,
-            how,
-            &raw const mask,
-            std::ptr::null_mut::<u64>(),
-            MASK_SIZE,
-        )
-    };
-    super::check(result).map(drop)
-}
-
-/// Blocks one signal in the calling thread.
-pub fn block(number: i32) -> io::Result<()> {
-    change_mask(libc::SIG_BLOCK, number)
-}
-
-/// Unblocks one signal in the calling thread.
-pub fn unblock(number: i32) -> io::Result<()> {
-    change_mask(libc::SIG_UNBLOCK, number)
-}
-
 /// Blocks all signals that can be in the calling thread.
 pub fn block_all() -> io::Result<()> {
     let set = full();

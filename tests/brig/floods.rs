@@ -238,6 +238,16 @@ fn callers_that_are_killed_leave_nothing_behind() {
 }
 
 #[test]
+fn a_signal_to_a_process_interrupts_its_calls_in_no_strange_way() {
+    let mut t = test!();
+    let flooded = start(&mut t);
+    let numbers = flooded.numbers(&t, &["signals", "10"]);
+    let [interrupted, strange] = numbers[..] else { panic!("{numbers:?}") };
+    assert!(interrupted >= 10, "only {interrupted} calls were interrupted");
+    assert_eq!(strange, 0);
+}
+
+#[test]
 fn a_caller_without_descriptors_gets_what_the_kernel_would_say() {
     let mut t = test!();
     let flooded = start(&mut t);

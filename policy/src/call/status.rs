@@ -28,8 +28,12 @@ pub struct Status {
     pub ns_pids: Vec<i32>,
     /// How many threads its process has.
     pub threads: u32,
-    /// Signals that wait for it or its process, are not blocked and not ignored.
-    pub signals: u64,
+    /// Signals that wait for it alone.
+    pub own_signals: u64,
+    /// Signals that wait for any thread of its process.
+    pub shared_signals: u64,
+    /// Signals that it neither blocks nor ignores.
+    pub taken_signals: u64,
     /// The permitted capabilities.
     pub permitted: u64,
     /// The effective capabilities.
@@ -48,7 +52,6 @@ impl Status {
     fn read(text: &[u8]) -> Option<Self> {
         let field = |name: &str| field(text, name);
         let mask = |name: &str| u64::from_str_radix(field(name)?, 16).ok();
-        let pending = mask("SigPnd")? | mask("ShdPnd")?;
         Some(Self {
             name: line(text, "Name")?.to_vec(),
             umask: u32::from_str_radix(field("Umask")?, 8).ok()?,
@@ -59,7 +62,9 @@ impl Status {
             ns_tgids: numbers(field("NStgid")?)?,
             ns_pids: numbers(field("NSpid")?)?,
             threads: field("Threads")?.parse().ok()?,
-            signals: pending & !mask("SigBlk")? & !mask("SigIgn")?,
+            own_signals: mask("SigPnd")?,
+            shared_signals: mask("ShdPnd")?,
+            taken_signals: !mask("SigBlk")? & !mask("SigIgn")?,
             permitted: mask("CapPrm")?,
             effective: mask("CapEff")?,
         })
@@ -99,7 +104,8 @@ mod tests {
         assert_eq!(status.uids, [1000, 1001, 1002, 1003]);
         assert_eq!((status.gids, status.groups), ([5, 6, 7, 8], vec![9, 10]));
         assert_eq!((status.ns_tgids, status.ns_pids), (vec![40, 2], vec![41, 3]));
-        assert_eq!((status.signals, status.permitted, status.effective), (4, 0xff, 0xf));
+        assert_eq!((status.permitted, status.effective), (0xff, 0xf));
+        assert_eq!((status.own_signals, status.shared_signals, status.taken_signals), (1, 6, !3));
     }
 
     #[test]

@@ -13,6 +13,8 @@ pub const PATH_MAX: usize = 4096;
 pub const XATTR_NAME_MAX: usize = 256;
 /// Pages are multiples of this on every architecture.
 const PAGE: u64 = 4096;
+/// How much is copied at first: most strings are shorter.
+const FIRST: usize = 256;
 
 /// A string that is being read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,7 +50,7 @@ impl Reading {
         Self { layout, next: address, limit, too_long, read: Vec::new() }
     }
 
-    /// The next bytes to copy: to the end of the page at most, and never none.
+    /// The next bytes to copy: a few at first, to the end of the page at most, and never none.
     ///
     /// # Errors
     ///
@@ -56,7 +58,8 @@ impl Reading {
     pub fn wanted(&self) -> Result<Span, Errno> {
         let left = self.limit.saturating_sub(self.read.len());
         let to_page_end = usize::try_from(PAGE - self.next.0 % PAGE).unwrap_or(left);
-        Span::new(self.layout, self.next, left.min(to_page_end))
+        let enough = if self.read.is_empty() { FIRST } else { left };
+        Span::new(self.layout, self.next, enough.min(left).min(to_page_end))
     }
 
     /// Takes what was copied of the bytes that were wanted.

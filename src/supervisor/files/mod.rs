@@ -8,6 +8,7 @@
 mod metadata;
 mod names;
 mod open;
+mod straight;
 
 use brig_policy::call::files::{Request, decode};
 use brig_policy::policy::{Access, AccessSet};

@@ -10,28 +10,32 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use brig_policy::call::files::{At, Empty, How, Last};
 use brig_policy::call::open as asked;
-use brig_policy::policy::{Access, Errno};
+use brig_policy::path::AbsPath;
+use brig_policy::policy::{Access, AccessSet, Errno};
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, openat, openat2, readlinkat};
 
-use super::to_kernel;
+use super::{straight, to_kernel};
 use crate::supervisor::answer::{Outcome, Reply, errno};
 use crate::supervisor::caller::Call;
 use crate::supervisor::judge::Permitted;
 use crate::supervisor::place::{Entry, Found, Limits};
-use crate::supervisor::pool::Wait;
+use crate::supervisor::slot::Wait;
 use crate::sys::notify::OnExec;
 
 /// All that opening can take.
-const NEEDS: [Access; 4] = [Access::Read, Access::List, Access::Modify, Access::Create];
+pub const NEEDS: [Access; 4] = [Access::Read, Access::List, Access::Modify, Access::Create];
 /// How often something may appear and disappear while it is to be made or opened.
 const MOST_TRIES: usize = 16;
 
 /// What a call wants opened.
 #[derive(Clone, Copy, Debug)]
-struct Wanted {
-    flags: OFlags,
-    mode: Mode,
-    limits: Limits,
+pub struct Wanted {
+    /// Of open(2).
+    pub flags: OFlags,
+    /// Of what is made.
+    pub mode: Mode,
+    /// What must not happen on the way.
+    pub limits: Limits,
 }
 
 /// Answers open(2) and its kin.
@@ -43,6 +47,9 @@ pub fn open(call: &Call<'_>, at: &At, how: How) -> Outcome {
         return kernel();
     }
     let Ok(path) = call.path(at.path) else { return kernel() };
+    if let Some(outcome) = straight::open(call, &path, wanted) {
+        return outcome;
+    }
     let last = match wanted.flags.contains(OFlags::NOFOLLOW) {
         true => Last::NoFollow,
         false => Last::Follow,
@@ -81,44 +88,44 @@ fn wanted(call: &Call<'_>, how: How) -> Result<Wanted, Errno> {
 }
 
 /// The accesses that opening takes, besides making it.
-fn accesses(flags: OFlags, kind: FileType) -> Vec<Access> {
-    let mut accesses = Vec::with_capacity(2);
+pub fn accesses(flags: OFlags, kind: FileType) -> AccessSet {
     let mode = flags & OFlags::RWMODE;
-    if mode != OFlags::WRONLY {
-        let read = if kind == FileType::Directory { Access::List } else { Access::Read };
-        accesses.push(read);
+    let read = match kind {
+        FileType::Directory => AccessSet::of(&[Access::List]),
+        _ => AccessSet::of(&[Access::Read]),
+    };
+    let read = if mode == OFlags::WRONLY { AccessSet::EMPTY } else { read };
+    match mode != OFlags::RDONLY || flags.contains(OFlags::TRUNC) {
+        true => read.union(AccessSet::of(&[Access::Modify])),
+        false => read,
     }
-    if mode != OFlags::RDONLY || flags.contains(OFlags::TRUNC) {
-        accesses.push(Access::Modify);
-    }
-    accesses
 }
 
-/// Whether some access is brig's to decide, or to be logged.
-fn is_ours(call: &Call<'_>, path: &brig_policy::path::AbsPath, accesses: &[Access]) -> bool {
-    accesses.iter().any(|access| call.shared.judge.is_mixed(path, *access))
+/// Whether some access is brig's to decide.
+fn is_ours(call: &Call<'_>, path: &AbsPath, accesses: AccessSet) -> bool {
+    !call.shared.judge.mixed(path).intersection(accesses).is_empty()
 }
 
-/// Asks for everything that is needed; the last proof stands for all.
+/// Asks for everything that is needed.
 fn permit(
     call: &Call<'_>,
-    path: &brig_policy::path::AbsPath,
-    accesses: &[Access],
+    path: &AbsPath,
+    accesses: AccessSet,
 ) -> Result<Vec<Permitted>, Errno> {
-    accesses.iter().map(|access| call.shared.judge.access(call, *access, path)).collect()
+    accesses.iter().map(|access| call.shared.judge.access(call, access, path)).collect()
 }
 
 /// Opens what is there.
 fn open_found(call: &Call<'_>, found: &Found, wanted: Wanted) -> Outcome {
     let Some(path) = &found.path else { return to_kernel(call, &NEEDS) };
     let needs = accesses(wanted.flags, found.kind());
-    if !is_ours(call, path, &needs) {
+    if !is_ours(call, path, needs) {
         if call.shared.judge.audits() {
-            permit(call, path, &needs)?;
+            permit(call, path, needs)?;
         }
         return to_kernel(call, &NEEDS);
     }
-    let mut permitted = permit(call, path, &needs)?;
+    let mut permitted = permit(call, path, needs)?;
     if matches!(found.kind(), FileType::CharacterDevice | FileType::BlockDevice) {
         permitted.push(call.shared.judge.device(call, path)?);
     }
@@ -138,7 +145,7 @@ fn reopen(call: &Call<'_>, found: &Found, wanted: Wanted, _: &[Permitted]) -> Ou
             let opened = call.slot.wait(|| openat(CWD, path.as_c_str(), flags, Mode::empty()));
             match opened {
                 Wait::Done(opened) => opened,
-                Wait::Interrupted => return Ok(Reply::Interrupted),
+                Wait::Interrupted(signal) => return Ok(Reply::Interrupted(signal)),
                 Wait::Gone => return Err(Errno::EINTR),
             }
         }
@@ -147,7 +154,8 @@ fn reopen(call: &Call<'_>, found: &Found, wanted: Wanted, _: &[Permitted]) -> Ou
     deliver(opened.map_err(errno)?, wanted)
 }
 
-fn deliver(fd: OwnedFd, wanted: Wanted) -> Outcome {
+/// Hands a descriptor over.
+pub fn deliver(fd: OwnedFd, wanted: Wanted) -> Outcome {
     let on_exec = match wanted.flags.contains(OFlags::CLOEXEC) {
         true => OnExec::Close,
         false => OnExec::Keep,
@@ -157,14 +165,15 @@ fn deliver(fd: OwnedFd, wanted: Wanted) -> Outcome {
 
 /// `O_TMPFILE`: a file without a name, in a directory.
 fn open_temporary(call: &Call<'_>, found: &Found, wanted: Wanted) -> Outcome {
-    const TMPFILE_NEEDS: [Access; 3] = [Access::Create, Access::Read, Access::Modify];
+    const TMPFILE_NEEDS: AccessSet =
+        AccessSet::of(&[Access::Create, Access::Read, Access::Modify]);
     let Some(path) = &found.path else { return to_kernel(call, &NEEDS) };
-    if !found.is_directory() || !is_ours(call, path, &TMPFILE_NEEDS) {
+    if !found.is_directory() || !is_ours(call, path, TMPFILE_NEEDS) {
         return to_kernel(call, &NEEDS);
     }
-    let mut needs = accesses(wanted.flags, FileType::RegularFile);
-    needs.push(Access::Create);
-    let _permitted = permit(call, path, &needs)?;
+    let needs = accesses(wanted.flags, FileType::RegularFile);
+    let needs = needs.union(AccessSet::of(&[Access::Create]));
+    let _permitted = permit(call, path, needs)?;
     call.standing.set_umask(call.status()?.umask);
     call.assume()?;
     call.still_waits()?;
@@ -266,15 +275,15 @@ fn look(call: &Call<'_>, entry: &Entry) -> Result<Seen, Errno> {
 /// Makes a new file; `None`: there is one by now.
 fn make(call: &Call<'_>, entry: &Entry, wanted: Wanted) -> Result<Option<Outcome>, Errno> {
     let path = entry.path()?;
-    let mut needs = accesses(wanted.flags, FileType::RegularFile);
-    needs.push(Access::Create);
-    if !is_ours(call, &path, &needs) {
+    let needs = accesses(wanted.flags, FileType::RegularFile);
+    let needs = needs.union(AccessSet::of(&[Access::Create]));
+    if !is_ours(call, &path, needs) {
         if call.shared.judge.audits() {
-            permit(call, &path, &needs)?;
+            permit(call, &path, needs)?;
         }
         return Ok(Some(to_kernel(call, &NEEDS)));
     }
-    let _permitted = permit(call, &path, &needs)?;
+    let _permitted = permit(call, &path, needs)?;
     call.standing.set_umask(call.status()?.umask);
     call.assume()?;
     let _names = call.shared.names.read();

@@ -29,7 +29,7 @@ use rustix::net::sockopt;
 
 use super::answer::{Outcome, Reply, errno};
 use super::caller::Call;
-use super::pool::Wait;
+use super::slot::{Signal, Wait};
 
 /// Answers; `None`: it is no call with an address.
 pub fn answer(call: &Call<'_>) -> Option<Outcome> {
@@ -108,7 +108,7 @@ fn begin(call: &Call<'_>) -> Result<(), Errno> {
 enum Stop {
     Failed(Errno),
     /// The caller has a signal to handle.
-    Interrupted,
+    Interrupted(Signal),
 }
 
 impl From<Errno> for Stop {
@@ -123,9 +123,9 @@ impl Stop {
     fn outcome(self, socket: &Held) -> Outcome {
         match self {
             Self::Failed(errno) => Err(errno),
-            Self::Interrupted => {
+            Self::Interrupted(signal) => {
                 match sockopt::socket_timeout(&socket.fd, sockopt::Timeout::Send) {
-                    Ok(None) => Ok(Reply::Interrupted),
+                    Ok(None) => Ok(Reply::Interrupted(signal)),
                     _ => Err(Errno::EINTR),
                 }
             }
@@ -138,7 +138,7 @@ fn wait<T>(call: &Call<'_>, mut act: impl FnMut() -> io::Result<T>) -> Result<T,
     let number = |error| rustix::io::Errno::from_io_error(&error).unwrap_or(rustix::io::Errno::IO);
     match call.slot.wait(|| act().map_err(number)) {
         Wait::Done(done) => done.map_err(|error| Stop::Failed(errno(error))),
-        Wait::Interrupted => Err(Stop::Interrupted),
+        Wait::Interrupted(signal) => Err(Stop::Interrupted(signal)),
         // nobody sees it
         Wait::Gone => Err(Stop::Failed(Errno::EINTR)),
     }

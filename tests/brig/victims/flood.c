@@ -8,6 +8,8 @@
 //                           and how many do not wait; then they wait until /work/go is there
 //   killed ROUNDS SECONDS   children that are killed in the middle of a call: how many
 //   full                    what a call gets where the caller has no descriptor left
+//   signals ROUNDS          two threads wait and their process gets a signal: how many calls it
+//                           interrupted, and how many ended with anything else than EINTR
 //   alike ROUNDS            opens, one after the other, by as many children: each must succeed
 
 #define _GNU_SOURCE
@@ -281,6 +283,45 @@ static void alike(int rounds) {
     printf("%d\n", answered);
 }
 
+static void nothing(int signal) { (void)signal; }
+
+static atomic_int interrupted, strange, ended;
+
+static void *interruptible(void *number) {
+    char path[64];
+    snprintf(path, sizeof path, "/work/fifo%ld", (long)(intptr_t)number);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) *(errno == EINTR ? &interrupted : &strange) += 1;
+    else close(fd);
+    ended++;
+    return NULL;
+}
+
+static void signals(int rounds) {
+    struct sigaction action = {.sa_handler = nothing};
+    sigaction(SIGUSR1, &action, NULL);
+    make_fifos(2);
+    for (int round = 0; round < rounds; round++) {
+        pthread_t threads[2];
+        sigset_t mask;
+        sigemptyset(&mask), sigaddset(&mask, SIGUSR1);
+        pthread_sigmask(SIG_UNBLOCK, &mask, NULL);
+        ended = 0;
+        for (intptr_t one = 0; one < 2; one++) begin(&threads[one], interruptible, (void *)one);
+        pthread_sigmask(SIG_BLOCK, &mask, NULL);
+        usleep(60000);
+        kill(getpid(), SIGUSR1);
+        usleep(150000);
+        // whoever still waits gets what it waits for
+        while (ended < 2) {
+            close(open("/work/fifo0", O_WRONLY | O_NONBLOCK));
+            close(open("/work/fifo1", O_WRONLY | O_NONBLOCK));
+        }
+        for (int one = 0; one < 2; one++) pthread_join(threads[one], NULL);
+    }
+    printf("%d %d\n", interrupted, strange);
+}
+
 static void full(void) {
     struct rlimit limit = {64, 64};
     if (setrlimit(RLIMIT_NOFILE, &limit) < 0) fail("setrlimit");
@@ -307,5 +348,6 @@ int main(int count, char **arguments) {
     if (!strcmp(what, "killed")) killed(atoi(arguments[2]), atoi(arguments[3]));
     if (!strcmp(what, "alike")) alike(atoi(arguments[2]));
     if (!strcmp(what, "full")) full();
+    if (!strcmp(what, "signals")) signals(atoi(arguments[2]));
     return 0;
 }

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Who looks after the workers.
+//!
+//! It makes one where the others wait, ends what a caller that is gone or has been interrupted had
+//! begun, and answers for a worker that does not come back from the caller's memory. While nobody
+//! works, it sleeps.
+
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use brig_policy::call::status::Status;
+use brig_policy::policy::Errno;
+use rustix::fs::{Mode, OFlags, openat};
+
+use super::Shared;
+use super::answer::{errno, give};
+use super::caller::read_whole;
+use super::pool::{Pool, Queue, Request, may_grow, work};
+use super::slot::{Phase, Signal, Slot};
+use super::standing::Standing;
+use crate::sys::notify;
+
+/// Of each worker's stack.
+pub const STACK: usize = 128 * 1024;
+/// How often workers that wait are looked after, and those that work.
+const TICK: Duration = Duration::from_millis(10);
+const SLOW_TICK: Duration = Duration::from_millis(50);
+/// How many times as long as a look the next one is put off, since there may be hundreds to look
+/// after; and the longest.
+const REST: u32 = 9;
+const LONGEST_REST: Duration = Duration::from_millis(100);
+/// How long nobody must have worked for the minder to sleep until somebody does.
+const QUIET: Duration = Duration::from_secs(1);
+/// How long the caller's memory may take: a page of it may be somebody's to deliver.
+const MEMORY_DEADLINE: Duration = Duration::from_secs(1);
+/// What takes longer than this is waited for, whatever it is.
+const SLOW: Duration = Duration::from_millis(20);
+
+/// Looks after the workers.
+#[derive(Debug)]
+pub struct Minder {
+    pool: Pool,
+    shared: Arc<Shared>,
+    slots: Vec<Arc<Slot>>,
+    /// When it last looked.
+    looked: Instant,
+    /// How long it must not look again.
+    rest: Duration,
+}
+
+impl Minder {
+    /// Of a pool that has no workers yet.
+    pub fn new(pool: Pool, shared: Arc<Shared>) -> Self {
+        Self { pool, shared, slots: Vec::new(), looked: Instant::now(), rest: TICK }
+    }
+
+    /// Serves requests until the process ends.
+    pub fn run(mut self, requests: &Receiver<Request>) {
+        let standing = Standing::new(self.shared.permitted);
+        let mut quiet_since = Instant::now();
+        loop {
+            if !self.is_quiet() {
+                quiet_since = Instant::now();
+            }
+            match self.next(requests, quiet_since.elapsed()) {
+                Ok(Request::Worker(queue)) => self.add(&queue),
+                Ok(Request::Look) => self.replace_waiting(),
+                Err(RecvTimeoutError::Timeout) => self.look(&standing),
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+
+    fn next(
+        &self,
+        requests: &Receiver<Request>,
+        quiet: Duration,
+    ) -> Result<Request, RecvTimeoutError> {
+        if quiet < QUIET {
+            let waits = |slot: &Arc<Slot>| matches!(slot.phase(), Phase::Waiting | Phase::Ended);
+            let tick = if self.slots.iter().any(waits) { TICK } else { SLOW_TICK };
+            // however many requests there are: without a look nothing that waits ends
+            return match tick.max(self.rest).checked_sub(self.looked.elapsed()) {
+                Some(left) => requests.recv_timeout(left),
+                None => Err(RecvTimeoutError::Timeout),
+            };
+        }
+        self.pool.sleep();
+        // RACE: a worker may have begun before it could see that nobody looks: look once more
+        let request = match self.is_quiet() {
+            true => requests.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            false => Err(RecvTimeoutError::Timeout),
+        };
+        self.pool.awake();
+        request
+    }
+
+    /// Whether no worker works on anything.
+    fn is_quiet(&self) -> bool {
+        let rests = |slot: &Arc<Slot>| {
+            slot.phase() == Phase::Idle && !slot.queue.is_closed()
+        };
+        self.slots.iter().all(rests)
+    }
+
+    fn add(&mut self, queue: &Arc<Queue>) {
+        self.slots.retain(|slot| !slot.is_left());
+        if !may_grow(queue, self.shared.processors) || queue.is_served() {
+            return;
+        }
+        let slot = Arc::new(Slot::new(Arc::clone(queue), self.pool.clone()));
+        let (pool, shared, own) = (self.pool.clone(), Arc::clone(&self.shared), Arc::clone(&slot));
+        queue.add_worker();
+        let spawned = std::thread::Builder::new()
+            .name("brig-worker".to_owned())
+            .stack_size(STACK)
+            .spawn(move || work(&pool, &shared, &own));
+        match spawned {
+            Ok(_) => self.slots.push(slot),
+            // the others go on; where there is none, the calls wait until the watcher sees it
+            Err(_) => queue.remove_worker(),
+        }
+    }
+
+    /// A worker for each listener that nobody is left to serve.
+    fn replace_waiting(&mut self) {
+        let mut queues: Vec<Arc<Queue>> = Vec::new();
+        for slot in &self.slots {
+            if !slot.queue.is_served() && !queues.iter().any(|one| Arc::ptr_eq(one, &slot.queue)) {
+                queues.push(Arc::clone(&slot.queue));
+            }
+        }
+        queues.iter().for_each(|queue| self.add(queue));
+    }
+
+    fn look(&mut self, standing: &Standing) {
+        let begun = Instant::now();
+        // those that have ended keep nobody awake
+        self.slots.retain(|slot| !slot.is_left());
+        for slot in &self.slots {
+            let elapsed = slot.elapsed();
+            match slot.phase() {
+                Phase::Idle if slot.queue.is_closed() => slot.dismiss(),
+                Phase::Idle => {}
+                Phase::Reading if elapsed > MEMORY_DEADLINE => {
+                    slot.is_slow();
+                    give(slot.queue.listener().as_fd(), slot.id(), Err(Errno::EFAULT));
+                }
+                Phase::Waiting | Phase::Ending | Phase::Ended => {
+                    if elapsed > SLOW {
+                        slot.is_slow();
+                        self.end_if_useless(slot, standing);
+                    }
+                }
+                // an autofs, a file system of another host
+                Phase::Reading | Phase::Acting if elapsed > SLOW => slot.is_slow(),
+                Phase::Reading | Phase::Acting => {}
+            }
+        }
+        self.replace_waiting();
+        self.looked = Instant::now();
+        self.rest = (self.looked - begun).saturating_mul(REST).min(LONGEST_REST);
+    }
+
+    /// Ends what a caller that is gone, or has a signal to handle, had begun.
+    fn end_if_useless(&self, slot: &Slot, standing: &Standing) {
+        let id = slot.id();
+        if !notify::is_valid(slot.queue.listener().as_fd(), id) {
+            slot.cancel();
+        } else if let Some(signal) = self.signal_of(slot, standing)
+            && slot.id() == id
+        {
+            slot.interrupt(id, signal);
+        }
+    }
+
+    /// Whose signal a caller has to handle, if it has one.
+    ///
+    /// What is sent to a process wakes its first thread, if that takes it (`complete_signal` of the
+    /// kernel's signal.c), and else another one, of which nobody can tell which.
+    fn signal_of(&self, slot: &Slot, standing: &Standing) -> Option<Signal> {
+        standing.privileged().ok()?;
+        let tid = slot.caller();
+        let caller = self.status(tid).ok()?;
+        let first = if caller.tgid == tid { caller.shared_signals } else { 0 };
+        if (caller.own_signals | first) & caller.taken_signals != 0 {
+            return Some(Signal::Own);
+        }
+        let shared = caller.shared_signals & caller.taken_signals;
+        if shared == 0 {
+            return None;
+        }
+        let taken_by_first = self.status(caller.tgid).map_or(0, |first| first.taken_signals);
+        (shared & !taken_by_first != 0).then_some(Signal::Shared)
+    }
+
+    fn status(&self, tid: i32) -> Result<Status, Errno> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let task = openat(&self.shared.proc, tid.to_string(), flags, Mode::empty());
+        Status::parse(&read_whole(&task.map_err(errno)?, "status")?)
+    }
+}

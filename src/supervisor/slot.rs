@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What a worker is doing, as the [`super::minder`] sees it, and how the minder ends what a worker
+//! waits for.
+//!
+//! A signal ends it. It must not come at any other time: a kernel that is interrupted while it hands
+//! a descriptor over leaves the caller with another one. So worker and minder agree, by one atomic
+//! value, on when it may be sent: the minder announces it, and a worker that is no longer waiting by
+//! then stands still until it has come.
+
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU64, Ordering};
+use std::time::Duration;
+
+use super::pool::{CANCEL, Pool, Queue, Request};
+use crate::sys::notify;
+use crate::sys::pidfd::signal_thread;
+
+/// What a worker is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Phase {
+    /// It has no call.
+    Idle,
+    /// It may have to wait for a page of the caller's.
+    Reading,
+    /// It answers.
+    Acting,
+    /// It may wait for somebody else.
+    Waiting,
+    /// The same, and the minder is about to send the signal that ends this.
+    Ending,
+    /// The same, and the signal has been sent.
+    Ended,
+}
+
+/// Where a worker's work is seen.
+#[derive(Debug)]
+pub struct Slot {
+    phase: AtomicU8,
+    id: AtomicU64,
+    /// Microseconds since the pool began.
+    since: AtomicU64,
+    caller: AtomicI32,
+    /// 0: it has ended; negative: it has not begun.
+    thread: AtomicI32,
+    /// The call that is ended because of a signal.
+    interrupted: AtomicU64,
+    whose: AtomicU8,
+    /// Whether it is counted as waiting.
+    slow: AtomicBool,
+    /// Whose calls it answers.
+    pub queue: Arc<Queue>,
+    pool: Pool,
+}
+
+/// How waiting ended.
+#[derive(Debug)]
+pub enum Wait<T> {
+    /// It is done, or it failed.
+    Done(rustix::io::Result<T>),
+    /// The caller has a signal to handle.
+    Interrupted(Signal),
+    /// The caller does not wait any more.
+    Gone,
+}
+
+/// Whose a signal is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// The caller's own.
+    Own,
+    /// The caller's or another thread's of its process.
+    Shared,
+}
+
+/// How many microseconds a surprise is remembered.
+const WARY: u64 = 10_000_000;
+/// No call: the kernel counts from 1 on.
+const NONE: u64 = 0;
+
+impl Slot {
+    /// Of a worker that is about to begin.
+    pub fn new(queue: Arc<Queue>, pool: Pool) -> Self {
+        Self {
+            phase: AtomicU8::new(Phase::Idle as u8),
+            id: AtomicU64::new(NONE),
+            since: AtomicU64::new(0),
+            caller: AtomicI32::new(0),
+            thread: AtomicI32::new(-1),
+            interrupted: AtomicU64::new(NONE),
+            whose: AtomicU8::new(0),
+            slow: AtomicBool::new(false),
+            queue,
+            pool,
+        }
+    }
+
+    /// The calling thread is the worker.
+    pub fn occupy(&self) {
+        let thread = rustix::thread::gettid().as_raw_nonzero().get();
+        self.thread.store(thread, Ordering::Release);
+    }
+
+    /// The worker ends.
+    pub fn leave(&self) {
+        self.end();
+        self.thread.store(0, Ordering::Release);
+    }
+
+    /// Whether the worker has ended.
+    pub fn is_left(&self) -> bool {
+        self.thread.load(Ordering::Acquire) == 0
+    }
+
+    /// A call has come.
+    pub fn begin(&self, notification: &notify::Notification) {
+        self.since.store(micros(self.pool.age()), Ordering::Relaxed);
+        self.caller.store(notification.tid, Ordering::Relaxed);
+        self.id.store(notification.id, Ordering::Release);
+        self.acting();
+        self.pool.wake();
+    }
+
+    /// The call has been answered.
+    pub fn end(&self) {
+        self.set_phase(Phase::Idle);
+        self.is_quick();
+    }
+
+    fn is_quick(&self) {
+        if self.slow.load(Ordering::Acquire) && self.slow.swap(false, Ordering::AcqRel) {
+            self.queue.waits_no_more();
+        }
+    }
+
+    /// From here on the worker may have to wait for a page of the caller's.
+    pub fn reading(&self) {
+        self.set_phase(Phase::Reading);
+    }
+
+    /// From here on it does not.
+    pub fn acting(&self) {
+        self.set_phase(Phase::Acting);
+    }
+
+    /// Does what waits for somebody else. Another worker takes this one's place meanwhile.
+    ///
+    /// Ends with [`Wait::Interrupted`] where a signal for the caller is the reason that it was ended,
+    /// and with [`Wait::Gone`] where the caller is not there any more.
+    pub fn wait<T>(&self, act: impl FnMut() -> rustix::io::Result<T>) -> Wait<T> {
+        if !self.slow.swap(true, Ordering::AcqRel) {
+            self.queue.waits();
+        }
+        self.pool.ask(Request::Look);
+        let done = self.may_wait(act);
+        self.is_quick();
+        done
+    }
+
+    /// The same for what hardly ever waits: another worker takes this one's place once it is seen
+    /// that it does. Not to be used where that [was so lately](Self::is_wary).
+    pub fn may_wait<T>(&self, mut act: impl FnMut() -> rustix::io::Result<T>) -> Wait<T> {
+        loop {
+            self.set_phase(Phase::Waiting);
+            let done = act();
+            self.stand_up();
+            if !matches!(done, Err(rustix::io::Errno::INTR)) {
+                return Wait::Done(done);
+            }
+            if let Some(signal) = self.interruption() {
+                return Wait::Interrupted(signal);
+            }
+            if !notify::is_valid(self.queue.listener().as_fd(), self.id()) {
+                return Wait::Gone;
+            }
+        }
+    }
+
+    /// Whether something that hardly ever waits did so lately: then it is better to know beforehand.
+    pub fn is_wary(&self) -> bool {
+        let since = self.since.load(Ordering::Relaxed);
+        self.queue.was_surprised() > since.saturating_sub(WARY)
+    }
+
+    /// Ends the phase in which the signal may come.
+    fn stand_up(&self) {
+        loop {
+            match self.replace_phase(Phase::Waiting, Phase::Acting) {
+                Ok(()) => return,
+                Err(Phase::Ended) => break,
+                // the signal is on its way
+                Err(_) => std::thread::yield_now(),
+            }
+        }
+        self.acting();
+        // RACE: the signal has been sent, and comes at the latest when this call returns
+        std::thread::yield_now();
+    }
+
+    fn interruption(&self) -> Option<Signal> {
+        if self.interrupted.load(Ordering::Acquire) != self.id() {
+            return None;
+        }
+        Some(match self.whose.load(Ordering::Acquire) {
+            0 => Signal::Own,
+            _ => Signal::Shared,
+        })
+    }
+
+    fn set_phase(&self, phase: Phase) {
+        self.phase.store(phase as u8, Ordering::Release);
+    }
+
+    fn replace_phase(&self, old: Phase, new: Phase) -> Result<(), Phase> {
+        let order = (Ordering::AcqRel, Ordering::Acquire);
+        match self.phase.compare_exchange(old as u8, new as u8, order.0, order.1) {
+            Ok(_) => Ok(()),
+            Err(_) => Err(self.phase()),
+        }
+    }
+}
+
+/// What the minder sees and does.
+impl Slot {
+    /// The call.
+    pub fn id(&self) -> u64 {
+        self.id.load(Ordering::Acquire)
+    }
+
+    /// Who calls.
+    pub fn caller(&self) -> i32 {
+        self.caller.load(Ordering::Acquire)
+    }
+
+    /// How long the call has been answered.
+    pub fn elapsed(&self) -> Duration {
+        let since = Duration::from_micros(self.since.load(Ordering::Relaxed));
+        self.pool.age().saturating_sub(since)
+    }
+
+    /// What the worker is doing.
+    pub fn phase(&self) -> Phase {
+        match self.phase.load(Ordering::Acquire) {
+            0 => Phase::Idle,
+            1 => Phase::Reading,
+            2 => Phase::Acting,
+            3 => Phase::Waiting,
+            4 => Phase::Ending,
+            _ => Phase::Ended,
+        }
+    }
+
+    /// It takes so long that it counts as waiting.
+    pub fn is_slow(&self) {
+        if !self.slow.swap(true, Ordering::AcqRel) {
+            self.queue.waits();
+            self.queue.surprise(micros(self.pool.age()));
+        }
+    }
+
+    /// A signal is why this call is to be ended.
+    pub fn interrupt(&self, id: u64, signal: Signal) {
+        self.whose.store(u8::from(signal == Signal::Shared), Ordering::Release);
+        self.interrupted.store(id, Ordering::Release);
+        self.cancel();
+    }
+
+    /// Ends what the worker waits for.
+    ///
+    /// RACE: the signal may come before the worker has begun to wait in the kernel, or end the wait
+    /// of another call: that one begins anew, and where this one goes on the minder comes again.
+    pub fn cancel(&self) {
+        let waits = self.replace_phase(Phase::Waiting, Phase::Ending);
+        if waits.or_else(|_| self.replace_phase(Phase::Ended, Phase::Ending)).is_ok() {
+            self.signal();
+            self.set_phase(Phase::Ended);
+        }
+    }
+
+    /// Ends a worker's waiting for calls that nobody can make any more.
+    pub fn dismiss(&self) {
+        // INVARIANT: nobody is left to whom it could be handing a descriptor over
+        self.signal();
+    }
+
+    fn signal(&self) {
+        let thread = self.thread.load(Ordering::Acquire);
+        if thread > 0 {
+            // it may have ended
+            signal_thread(thread, CANCEL).unwrap_or_default();
+        }
+    }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
