@@ -5,7 +5,6 @@
 //! begun, and answers for a worker that does not come back from the caller's memory. While nobody
 //! works, it sleeps.
 
-use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
@@ -17,21 +16,25 @@ use rustix::fs::{Mode, OFlags, openat};
 use super::Shared;
 use super::answer::{errno, give};
 use super::caller::read_whole;
-use super::pool::{Pool, Queue, Request, may_grow, work};
+use super::pool::{Pool, Request, work};
+use super::queue::Queue;
 use super::slot::{Phase, Signal, Slot};
 use super::standing::Standing;
 use crate::sys::notify;
 
 /// Of each worker's stack.
 pub const STACK: usize = 128 * 1024;
-/// How often workers that wait are looked after, and those that work.
+/// How often workers are looked after: to see whether calls come at once, while one waits, and else.
+const FAST_TICK: Duration = Duration::from_millis(1);
 const TICK: Duration = Duration::from_millis(10);
 const SLOW_TICK: Duration = Duration::from_millis(50);
 /// How many times as long as a look the next one is put off, since there may be hundreds to look
 /// after; and the longest.
 const REST: u32 = 9;
 const LONGEST_REST: Duration = Duration::from_millis(100);
-/// How long nobody must have worked for the minder to sleep until somebody does.
+/// How long there must have been no call for the next one to wake the minder, and for it to sleep
+/// until then.
+const PAUSE: Duration = Duration::from_millis(10);
 const QUIET: Duration = Duration::from_secs(1);
 /// How long the caller's memory may take: a page of it may be somebody's to deliver.
 const MEMORY_DEADLINE: Duration = Duration::from_secs(1);
@@ -48,23 +51,24 @@ pub struct Minder {
     looked: Instant,
     /// How long it must not look again.
     rest: Duration,
+    /// Which calls there were when it last saw one, and when that was.
+    calls: u64,
+    called: Instant,
 }
 
 impl Minder {
     /// Of a pool that has no workers yet.
     pub fn new(pool: Pool, shared: Arc<Shared>) -> Self {
-        Self { pool, shared, slots: Vec::new(), looked: Instant::now(), rest: TICK }
+        let (slots, looked) = (Vec::new(), Instant::now());
+        Self { pool, shared, slots, looked, rest: TICK, calls: 0, called: looked }
     }
 
     /// Serves requests until the process ends.
     pub fn run(mut self, requests: &Receiver<Request>) {
         let standing = Standing::new(self.shared.permitted);
-        let mut quiet_since = Instant::now();
         loop {
-            if !self.is_quiet() {
-                quiet_since = Instant::now();
-            }
-            match self.next(requests, quiet_since.elapsed()) {
+            self.note_calls();
+            match self.next(requests) {
                 Ok(Request::Worker(queue)) => self.add(&queue),
                 Ok(Request::Look) => self.replace_waiting(),
                 Err(RecvTimeoutError::Timeout) => self.look(&standing),
@@ -73,41 +77,61 @@ impl Minder {
         }
     }
 
-    fn next(
-        &self,
-        requests: &Receiver<Request>,
-        quiet: Duration,
-    ) -> Result<Request, RecvTimeoutError> {
-        if quiet < QUIET {
-            let waits = |slot: &Arc<Slot>| matches!(slot.phase(), Phase::Waiting | Phase::Ended);
-            let tick = if self.slots.iter().any(waits) { TICK } else { SLOW_TICK };
-            // however many requests there are: without a look nothing that waits ends
-            return match tick.max(self.rest).checked_sub(self.looked.elapsed()) {
-                Some(left) => requests.recv_timeout(left),
-                None => Err(RecvTimeoutError::Timeout),
-            };
+    fn note_calls(&mut self) {
+        let calls = self.slots.iter().fold(0, |sum: u64, slot| sum.wrapping_add(slot.id()));
+        if calls != self.calls || self.slots.iter().any(|slot| slot.at_work().is_some()) {
+            (self.calls, self.called) = (calls, Instant::now());
+        }
+    }
+
+    fn next(&self, requests: &Receiver<Request>) -> Result<Request, RecvTimeoutError> {
+        let pause = self.called.elapsed();
+        if pause < PAUSE {
+            return self.next_within(requests, self.tick());
         }
         self.pool.sleep();
         // RACE: a worker may have begun before it could see that nobody looks: look once more
         let request = match self.is_quiet() {
-            true => requests.recv().map_err(|_| RecvTimeoutError::Disconnected),
-            false => Err(RecvTimeoutError::Timeout),
+            true if pause > QUIET => requests.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            true => self.next_within(requests, SLOW_TICK),
+            false => self.next_within(requests, TICK),
         };
         self.pool.awake();
         request
     }
 
+    fn next_within(
+        &self,
+        requests: &Receiver<Request>,
+        tick: Duration,
+    ) -> Result<Request, RecvTimeoutError> {
+        // however many requests there are: without a look nothing that waits ends
+        match tick.max(self.rest).checked_sub(self.looked.elapsed()) {
+            Some(left) => requests.recv_timeout(left),
+            None => Err(RecvTimeoutError::Timeout),
+        }
+    }
+
+    /// How soon to look again while there are calls.
+    fn tick(&self) -> Duration {
+        let now = self.pool.age();
+        let several = self.slots.iter().all(|slot| slot.queue.takes_several(now));
+        match several {
+            false => FAST_TICK,
+            true if self.is_quiet() => SLOW_TICK,
+            true => TICK,
+        }
+    }
+
     /// Whether no worker works on anything.
     fn is_quiet(&self) -> bool {
-        let rests = |slot: &Arc<Slot>| {
-            slot.phase() == Phase::Idle && !slot.queue.is_closed()
-        };
+        let rests = |slot: &Arc<Slot>| slot.phase() == Phase::Idle && !slot.queue.is_closed();
         self.slots.iter().all(rests)
     }
 
     fn add(&mut self, queue: &Arc<Queue>) {
         self.slots.retain(|slot| !slot.is_left());
-        if !may_grow(queue, self.shared.processors) || queue.is_served() {
+        if queue.is_served() || queue.call_back() || !queue.may_grow() {
             return;
         }
         let slot = Arc::new(Slot::new(Arc::clone(queue), self.pool.clone()));
@@ -126,9 +150,12 @@ impl Minder {
 
     /// A worker for each listener that nobody is left to serve.
     fn replace_waiting(&mut self) {
+        let now = self.pool.age();
         let mut queues: Vec<Arc<Queue>> = Vec::new();
         for slot in &self.slots {
-            if !slot.queue.is_served() && !queues.iter().any(|one| Arc::ptr_eq(one, &slot.queue)) {
+            if slot.queue.wants_worker(now)
+                && !queues.iter().any(|one| Arc::ptr_eq(one, &slot.queue))
+            {
                 queues.push(Arc::clone(&slot.queue));
             }
         }
@@ -146,7 +173,7 @@ impl Minder {
                 Phase::Idle => {}
                 Phase::Reading if elapsed > MEMORY_DEADLINE => {
                     slot.is_slow();
-                    give(slot.queue.listener().as_fd(), slot.id(), Err(Errno::EFAULT));
+                    give(slot.queue.listener(), slot.id(), Err(Errno::EFAULT));
                 }
                 Phase::Waiting | Phase::Ending | Phase::Ended => {
                     if elapsed > SLOW {
@@ -155,19 +182,38 @@ impl Minder {
                     }
                 }
                 // an autofs, a file system of another host
-                Phase::Reading | Phase::Acting if elapsed > SLOW => slot.is_slow(),
-                Phase::Reading | Phase::Acting => {}
+                Phase::Reading | Phase::Acting | Phase::Answering if elapsed > SLOW => {
+                    slot.is_slow();
+                }
+                Phase::Reading | Phase::Acting | Phase::Answering => {}
             }
         }
+        self.see_calls_at_once();
         self.replace_waiting();
         self.looked = Instant::now();
         self.rest = (self.looked - begun).saturating_mul(REST).min(LONGEST_REST);
     }
 
+    /// Where a call waits while another one is being answered, one worker is not enough.
+    fn see_calls_at_once(&self) {
+        let now = self.pool.age();
+        for slot in &self.slots {
+            let queue = &slot.queue;
+            if queue.takes_several(now) || queue.is_served() {
+                continue;
+            }
+            // RACE: the call that waits could be the answered one's caller's next
+            let at_work = slot.at_work();
+            if at_work.is_some() && queue.has_call() && slot.at_work() == at_work {
+                queue.take_several(now);
+            }
+        }
+    }
+
     /// Ends what a caller that is gone, or has a signal to handle, had begun.
     fn end_if_useless(&self, slot: &Slot, standing: &Standing) {
         let id = slot.id();
-        if !notify::is_valid(slot.queue.listener().as_fd(), id) {
+        if !notify::is_valid(slot.queue.listener(), id) {
             slot.cancel();
         } else if let Some(signal) = self.signal_of(slot, standing)
             && slot.id() == id

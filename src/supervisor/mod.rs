@@ -25,6 +25,7 @@ mod minder;
 mod network;
 mod place;
 mod pool;
+mod queue;
 mod serve;
 mod slot;
 mod standing;

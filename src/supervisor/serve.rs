@@ -12,7 +12,8 @@ use brig_policy::seccomp::{Arch, Syscall};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::net::{SocketFlags, accept_with, sockopt};
 
-use super::pool::{Pool, Queue};
+use super::pool::Pool;
+use super::queue::Queue;
 use super::{LISTENER, READY, watch};
 use crate::sys::{notify, signal, socket};
 
@@ -83,7 +84,9 @@ impl Seat {
         let nothing = PollFlags::empty();
         let mut fds: Vec<PollFd<'_>> = Vec::new();
         // calls are the workers'; here only the end of the callers matters
-        fds.extend(self.queues.iter().map(|queue| PollFd::new(queue.listener(), nothing)));
+        fds.extend(
+            self.queues.iter().map(|queue| PollFd::from_borrowed_fd(queue.listener(), nothing)),
+        );
         let all = self.arriving.iter().chain(self.control.as_ref());
         fds.extend(all.map(|fd| PollFd::new(fd, PollFlags::IN)));
         fds.push(PollFd::new(&self.added, PollFlags::IN));

@@ -7,12 +7,12 @@
 //! value, on when it may be sent: the minder announces it, and a worker that is no longer waiting by
 //! then stands still until it has come.
 
-use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::pool::{CANCEL, Pool, Queue, Request};
+use super::pool::{CANCEL, Pool, Request};
+use super::queue::Queue;
 use crate::sys::notify;
 use crate::sys::pidfd::signal_thread;
 
@@ -32,6 +32,8 @@ pub enum Phase {
     Ending,
     /// The same, and the signal has been sent.
     Ended,
+    /// It hands the answer over.
+    Answering,
 }
 
 /// Where a worker's work is seen.
@@ -115,11 +117,16 @@ impl Slot {
 
     /// A call has come.
     pub fn begin(&self, notification: &notify::Notification) {
-        self.since.store(micros(self.pool.age()), Ordering::Relaxed);
+        self.since.store(self.pool.age(), Ordering::Relaxed);
         self.caller.store(notification.tid, Ordering::Relaxed);
         self.id.store(notification.id, Ordering::Release);
         self.acting();
         self.pool.wake();
+    }
+
+    /// What the call gets is known.
+    pub fn answering(&self) {
+        self.set_phase(Phase::Answering);
     }
 
     /// The call has been answered.
@@ -171,7 +178,7 @@ impl Slot {
             if let Some(signal) = self.interruption() {
                 return Wait::Interrupted(signal);
             }
-            if !notify::is_valid(self.queue.listener().as_fd(), self.id()) {
+            if !notify::is_valid(self.queue.listener(), self.id()) {
                 return Wait::Gone;
             }
         }
@@ -179,8 +186,7 @@ impl Slot {
 
     /// Whether something that hardly ever waits did so lately: then it is better to know beforehand.
     pub fn is_wary(&self) -> bool {
-        let since = self.since.load(Ordering::Relaxed);
-        self.queue.was_surprised() > since.saturating_sub(WARY)
+        self.queue.was_surprised() > self.since().saturating_sub(WARY)
     }
 
     /// Ends the phase in which the signal may come.
@@ -233,10 +239,21 @@ impl Slot {
         self.caller.load(Ordering::Acquire)
     }
 
-    /// How long the call has been answered.
+    /// When it came, in microseconds since the pool began.
+    pub fn since(&self) -> u64 {
+        self.since.load(Ordering::Relaxed)
+    }
+
+    /// How long it has been at work on the call.
     pub fn elapsed(&self) -> Duration {
-        let since = Duration::from_micros(self.since.load(Ordering::Relaxed));
-        self.pool.age().saturating_sub(since)
+        Duration::from_micros(self.pool.age().saturating_sub(self.since()))
+    }
+
+    /// The call that the worker is answering and takes a processor for, if there is one.
+    pub fn at_work(&self) -> Option<u64> {
+        let id = self.id();
+        let idle = matches!(self.phase(), Phase::Idle | Phase::Answering);
+        (!idle && !self.slow.load(Ordering::Acquire) && self.id() == id).then_some(id)
     }
 
     /// What the worker is doing.
@@ -247,7 +264,8 @@ impl Slot {
             2 => Phase::Acting,
             3 => Phase::Waiting,
             4 => Phase::Ending,
-            _ => Phase::Ended,
+            5 => Phase::Ended,
+            _ => Phase::Answering,
         }
     }
 
@@ -255,7 +273,7 @@ impl Slot {
     pub fn is_slow(&self) {
         if !self.slow.swap(true, Ordering::AcqRel) {
             self.queue.waits();
-            self.queue.surprise(micros(self.pool.age()));
+            self.queue.surprise(self.pool.age());
         }
     }
 
@@ -291,8 +309,4 @@ impl Slot {
             signal_thread(thread, CANCEL).unwrap_or_default();
         }
     }
-}
-
-fn micros(time: Duration) -> u64 {
-    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }

@@ -107,11 +107,7 @@ fn is_ours(call: &Call<'_>, path: &AbsPath, accesses: AccessSet) -> bool {
 }
 
 /// Asks for everything that is needed.
-fn permit(
-    call: &Call<'_>,
-    path: &AbsPath,
-    accesses: AccessSet,
-) -> Result<Vec<Permitted>, Errno> {
+fn permit(call: &Call<'_>, path: &AbsPath, accesses: AccessSet) -> Result<Vec<Permitted>, Errno> {
     accesses.iter().map(|access| call.shared.judge.access(call, access, path)).collect()
 }
 
@@ -165,8 +161,7 @@ pub fn deliver(fd: OwnedFd, wanted: Wanted) -> Outcome {
 
 /// `O_TMPFILE`: a file without a name, in a directory.
 fn open_temporary(call: &Call<'_>, found: &Found, wanted: Wanted) -> Outcome {
-    const TMPFILE_NEEDS: AccessSet =
-        AccessSet::of(&[Access::Create, Access::Read, Access::Modify]);
+    const TMPFILE_NEEDS: AccessSet = AccessSet::of(&[Access::Create, Access::Read, Access::Modify]);
     let Some(path) = &found.path else { return to_kernel(call, &NEEDS) };
     if !found.is_directory() || !is_ours(call, path, TMPFILE_NEEDS) {
         return to_kernel(call, &NEEDS);
