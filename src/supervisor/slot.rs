@@ -77,7 +77,7 @@ pub enum Signal {
 }
 
 /// How many microseconds a surprise is remembered.
-const WARY: u64 = 10_000_000;
+const WARY: u64 = 1_000_000;
 /// No call: the kernel counts from 1 on.
 const NONE: u64 = 0;
 
@@ -271,8 +271,11 @@ impl Slot {
 
     /// It takes so long that it counts as waiting.
     pub fn is_slow(&self) {
-        if !self.slow.swap(true, Ordering::AcqRel) {
-            self.queue.waits();
+        if self.slow.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        self.queue.waits();
+        if self.phase() == Phase::Waiting {
             self.queue.surprise(self.pool.age());
         }
     }
