@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Any bytes, read as lines: patterns, and in the last line a path. What the set of patterns says
-//! covers the path is what a naive matcher says, pattern by pattern; and what it says of relations
-//! between patterns agrees with that.
+//! covers the path is what a naive matcher says, pattern by pattern, prepared or not; and what it says
+//! of relations between patterns agrees with that.
 //!
 //! The naive matcher works on the text of a pattern: it writes out braces and tries every way, so
 //! it is exponential and gives up on what is large. Bytes that begin with an odd one choose parts of
 //! patterns and names, so that most inputs are patterns.
 #![allow(dead_code, clippy::expect_used, clippy::panic)] // panics are its findings
 
-use brig_policy::path::{AbsPath, Pattern, PatternSet, overlap, uncovered};
+use brig_policy::path::{AbsPath, Matcher, Pattern, PatternSet, overlap, uncovered};
 
 /// What patterns are made of; a line feed ends one.
 const PARTS: [&str; 32] = [
@@ -83,6 +83,7 @@ pub fn check(data: &[u8]) -> bool {
         patterns.push((set.insert(&pattern), pattern));
     }
     let covering = set.covering(&path);
+    assert_eq!(Matcher::new(&set).covering(&path).patterns(), covering, "{path}");
     for (id, pattern) in &patterns {
         if let Some(expected) = covers(pattern.text(), path.as_bytes()) {
             assert_eq!(covering.contains(id), expected, "{pattern} covers {path}");

@@ -11,8 +11,10 @@ use std::sync::Arc;
 use brig_policy::decide::{Decider, Operation};
 use brig_policy::diff::diff;
 use brig_policy::net::Address;
-use brig_policy::path::Pattern;
-use brig_policy::policy::{AccessSet, AddressRule, Origin, PathGrant, PathRule, Policy, Presence};
+use brig_policy::path::{AbsPath, Pattern};
+use brig_policy::policy::{
+    Access, AccessSet, AddressRule, Origin, PathGrant, PathRule, Policy, Presence,
+};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 
 fn path(number: usize) -> String {
@@ -116,11 +118,58 @@ fn verdicts(criterion: &mut Criterion) {
         ("deep", "read /srv/group7/app0/a/b/c/d/e/f/cache0-x/file"),
         ("rename", "rename /srv/group11/app0/data/a /srv/group11/app0/data/b"),
     ];
-    let decider = Decider::new(Arc::new(files(100_000)));
-    for (name, text) in operations {
-        let operation = Operation::parse(text).unwrap();
-        group.bench_function(BenchmarkId::new(name, 100_000), |bencher| {
-            bencher.iter(|| decider.verdict(black_box(&operation)));
+    for rules in [10, 1_000, 100_000] {
+        let decider = Decider::new(Arc::new(files(rules)));
+        for (name, text) in operations {
+            let operation = Operation::parse(text).unwrap();
+            group.bench_function(BenchmarkId::new(name, rules), |bencher| {
+                bencher.iter(|| decider.verdict(black_box(&operation)));
+            });
+        }
+    }
+    group.finish();
+}
+
+/// The longest paths, of the names that rules are about, and rules that repeat them.
+fn hostile(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("hostile");
+    let entangled: Vec<String> = (0..20).map(|i| format!("/**/a{i}*/**/*b?????????c{i}")).collect();
+    let entangled: Vec<&str> = entangled.iter().map(String::as_str).collect();
+    for (name, patterns) in [
+        ("none", &[][..]),
+        ("crossing", &["/**/a/**/a", "/**/a/**/b", "/a/a/**/aa", "/**/*a*b", "/**/a?/a"]),
+        ("entangled", &entangled),
+    ] {
+        let mut policy = files(100_000);
+        for text in patterns {
+            let rule =
+                PathRule::new(Pattern::parse(text).unwrap(), Origin::new("bench", 1, 1, text));
+            policy.files.deny.push(rule);
+        }
+        let decider = Decider::new(Arc::new(policy));
+        for (shape, begin, part) in
+            [("short", "", "/a"), ("long", "", "/aabaab"), ("known", "/srv/group7", "/cache0")]
+        {
+            let mut path = format!("{begin}{}", part.repeat(4095 / part.len()));
+            path.truncate(4095);
+            let path = AbsPath::new(path.trim_end_matches('/').as_bytes()).unwrap();
+            let operation = Operation::access(Access::Read, path);
+            group.bench_function(BenchmarkId::new(name, shape), |bencher| {
+                bencher.iter(|| decider.verdict(black_box(&operation)));
+            });
+        }
+    }
+    group.finish();
+}
+
+/// What is done before a decision: a path is checked.
+fn paths(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("path");
+    let longest = "/a".repeat(2047);
+    for (name, text) in [("common", "/srv/group11/app0/data/some/file.txt"), ("longest", &longest)]
+    {
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| AbsPath::new(black_box(text.as_bytes())));
         });
     }
     group.finish();
@@ -161,5 +210,5 @@ fn comparing(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, decisions, verdicts, preparing, comparing);
+criterion_group!(benches, decisions, verdicts, hostile, paths, preparing, comparing);
 criterion_main!(benches);

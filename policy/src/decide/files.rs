@@ -14,7 +14,7 @@
 //! * order never matters: of several rules the one of the least rank is cited, and the rank
 //!   follows from what the rules say ([`rank`]).
 
-use crate::path::{AbsPath, PatternId, PatternSet};
+use crate::path::{PatternId, PatternSet};
 use crate::policy::{Access, AccessSet, Errno, Files, PathGrant, PathRule, Presence};
 
 use super::decision::{Basis, Decision, List, Rule, Verdict};
@@ -90,11 +90,10 @@ impl FileIndex {
         granted
     }
 
-    /// The decision about one access to one path.
-    pub(crate) fn decide(&self, files: &Files, path: &AbsPath, access: Access) -> Decision {
-        let covering = self.set.covering(path);
+    /// The decision about one access to a path that these patterns cover.
+    pub(crate) fn decide(&self, files: &Files, covering: &[PatternId], access: Access) -> Decision {
         let cite = |entry: &Entry| cite(files, entry.list, entry.index);
-        let deciding = self.deciding(&covering, access);
+        let deciding = self.deciding(covering, access);
         let decision = match deciding {
             Deciding::Unrestricted => return Decision::unrestricted(),
             Deciding::NotGranted(list) => return Decision::not_granted(list, Errno::EACCES),

@@ -2,7 +2,7 @@
 //! One policy of those that must all allow an operation, prepared.
 
 use crate::net::InetIndex;
-use crate::path::{NameSet, PatternId, PatternSet};
+use crate::path::{Matcher, NameSet, PatternId, PatternSet};
 use crate::policy::{Access, Errno, Policy};
 
 use super::decision::{Basis, Decision, List, Verdict};
@@ -18,14 +18,18 @@ use super::syscalls::SyscallIndex;
 #[derive(Debug)]
 pub(crate) struct LayerIndex {
     files: FileIndex,
+    /// The patterns of `files`.
+    paths: Matcher,
     network: NetworkIndex,
     syscalls: SyscallIndex,
 }
 
 impl LayerIndex {
     pub(super) fn new(policy: &Policy, site: &mut dyn Site) -> Self {
+        let files = FileIndex::new(&policy.files, site);
         Self {
-            files: FileIndex::new(&policy.files, site),
+            paths: Matcher::new(&files.set),
+            files,
             network: NetworkIndex::new(&policy.network, site),
             syscalls: SyscallIndex::new(&policy.syscalls),
         }
@@ -33,9 +37,7 @@ impl LayerIndex {
 
     pub(super) fn decide(&self, policy: &Policy, operation: &Operation) -> Decision {
         match operation {
-            Operation::File(operation) => {
-                Moves { files: &policy.files, index: &self.files }.decide(operation)
-            }
+            Operation::File(operation) => self.moves(policy).decide(operation),
             Operation::Network(operation) => self.network(policy, operation),
             Operation::Syscall(operation) => self.syscalls.decide(policy, operation),
             Operation::Process(operation) => process::decide(policy, *operation),
@@ -46,13 +48,9 @@ impl LayerIndex {
     pub(super) fn verdict(&self, policy: &Policy, operation: &Operation) -> Verdict {
         match operation {
             Operation::File(FileOperation::Access(access, path)) => {
-                self.verdict_of_access(&self.files.set.covering(path), *access)
+                self.verdict_of_access(self.paths.covering(path).patterns(), *access)
             }
-            Operation::File(operation)
-                if (Moves { files: &policy.files, index: &self.files }).allows(operation) =>
-            {
-                Verdict::Allow
-            }
+            Operation::File(operation) if self.moves(policy).allows(operation) => Verdict::Allow,
             Operation::Network(NetworkOperation { action, endpoint }) => {
                 self.verdict_of_endpoint(*action, endpoint)
             }
@@ -62,13 +60,17 @@ impl LayerIndex {
         }
     }
 
+    fn moves<'a>(&'a self, policy: &'a Policy) -> Moves<'a> {
+        Moves { files: &policy.files, index: &self.files, paths: &self.paths }
+    }
+
     fn verdict_of_endpoint(&self, action: NetworkAction, endpoint: &Endpoint) -> Verdict {
         if !self.network.deciding(action, endpoint).allows() {
             return Verdict::Deny { errno: Errno::EACCES };
         }
         match (action, endpoint) {
             (NetworkAction::Bind, Endpoint::UnixPath(path)) => {
-                self.verdict_of_access(&self.files.set.covering(path), Access::Create)
+                self.verdict_of_access(self.paths.covering(path).patterns(), Access::Create)
             }
             _ => Verdict::Allow,
         }
@@ -81,7 +83,8 @@ impl LayerIndex {
         match (action, endpoint) {
             (NetworkAction::Bind, Endpoint::UnixPath(path)) if decision.allows() => {
                 let part = Operation::access(Access::Create, path.clone());
-                let created = self.files.decide(&policy.files, path, Access::Create);
+                let covering = self.paths.covering(path);
+                let created = self.files.decide(&policy.files, covering.patterns(), Access::Create);
                 if created.allows() { decision } else { created.of_part(&part) }
             }
             _ => decision,

@@ -12,7 +12,9 @@
 //! tell apart beneath the two names is gone through side by side. If that is too complex to be
 //! found out, it is denied.
 
-use crate::path::{AbsPath, Budget, Next, PatternId, TooComplex, Visitor, explore_beneath};
+use crate::path::{
+    AbsPath, Budget, Covering, Matcher, Next, PatternId, TooComplex, Visitor, explore_beneath,
+};
 use crate::policy::{Access, AccessSet, Errno, Files};
 
 use super::decision::{Basis, Decision, Verdict};
@@ -27,7 +29,7 @@ const OF_A_FILE: AccessSet =
 /// Where a file is, and what covers it there.
 struct Place<'a> {
     path: &'a AbsPath,
-    covering: Vec<PatternId>,
+    covering: Covering,
     allowed: AccessSet,
 }
 
@@ -35,13 +37,15 @@ struct Place<'a> {
 pub(crate) struct Moves<'a> {
     pub(crate) files: &'a Files,
     pub(crate) index: &'a FileIndex,
+    /// The patterns of `index`.
+    pub(crate) paths: &'a Matcher,
 }
 
 impl<'a> Moves<'a> {
     /// The decision about a rename or link.
     pub(crate) fn decide(&self, operation: &'a FileOperation) -> Decision {
         match operation {
-            FileOperation::Access(access, path) => self.index.decide(self.files, path, *access),
+            FileOperation::Access(access, path) => self.decide_access(*access, path),
             FileOperation::Link { from, to } => self.link(from, to),
             FileOperation::Rename { from, to, target, kind } => {
                 self.rename(from, to, *target, *kind)
@@ -53,7 +57,7 @@ impl<'a> Moves<'a> {
         let (source, target) = (self.place(from), self.place(to));
         // Where nothing at all is allowed that `[files]` governs, linking is not either.
         if source.allowed.is_empty() {
-            let denied = self.index.decide(self.files, from, Access::Read);
+            let denied = self.index.decide(self.files, source.covering.patterns(), Access::Read);
             return denied.of_part(&format!("link {from}"));
         }
         let created = self.access(Access::Create, to);
@@ -125,15 +129,19 @@ impl<'a> Moves<'a> {
     }
 
     fn place(&self, path: &'a AbsPath) -> Place<'a> {
-        let covering = self.index.set.covering(path);
-        let allowed = self.index.allowed(&covering);
+        let covering = self.paths.covering(path);
+        let allowed = self.index.allowed(covering.patterns());
         Place { path, covering, allowed }
     }
 
     /// The decision about one thing that the operation needs.
     fn access(&self, access: Access, path: &AbsPath) -> Decision {
         let part = Operation::access(access, path.clone());
-        self.index.decide(self.files, path, access).of_part(&part)
+        self.decide_access(access, path).of_part(&part)
+    }
+
+    fn decide_access(&self, access: Access, path: &AbsPath) -> Decision {
+        self.index.decide(self.files, self.paths.covering(path).patterns(), access)
     }
 
     /// The deny of moving something from one place to another, if it would gain by that.
@@ -151,7 +159,7 @@ impl<'a> Moves<'a> {
         let gained = to.allowed.difference(from.allowed).intersection(about);
         let access = gained.iter().next()?;
         let part = Operation::access(access, to.path.clone());
-        Some(self.denied_gain(&from.covering, access).of_part(&part))
+        Some(self.denied_gain(from.covering.patterns(), access).of_part(&part))
     }
 
     /// The deny of something that would gain this access, with what forbids it where these cover.

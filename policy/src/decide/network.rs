@@ -14,7 +14,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::net::{Address, InetIndex, InetRule, UnixAddress};
-use crate::path::{NamePattern, NameSet, PatternId, PatternSet};
+use crate::path::{Matcher, NamePattern, NameSet, PatternId, PatternSet};
 use crate::policy::{AccessSet, AddressRule, Errno, Network};
 
 use super::decision::{Decision, List, Rule};
@@ -31,6 +31,8 @@ pub(crate) struct NetworkIndex {
     pub(crate) bind: InetIndex,
     pub(crate) deny: InetIndex,
     pub(crate) paths: (PatternSet, Entries),
+    /// The patterns of `paths`.
+    sockets: Matcher,
     pub(crate) names: (NameSet, Entries),
     /// Rules about sockets without a name.
     unnamed: Vec<(List, u32)>,
@@ -76,11 +78,13 @@ impl NetworkIndex {
             };
             InetIndex::new(ranked.iter().map(of_list).collect())
         };
+        let paths = paths(&ranked, site);
         Self {
             connect: inet(List::NetworkConnect),
             bind: inet(List::NetworkBind),
             deny: inet(List::NetworkDeny),
-            paths: paths(&ranked, site),
+            sockets: Matcher::new(&paths.0),
+            paths,
             names: names(&ranked),
             unnamed: unnamed(&ranked),
             ranked: ranked.iter().map(|(list, index, _)| (*list, *index)).collect(),
@@ -121,8 +125,8 @@ impl NetworkIndex {
                 (best(&self.deny), best(grants))
             }
             Endpoint::UnixPath(path) => {
-                let covering = self.paths.0.covering(path);
-                best_of(&self.paths.1, &covering, list)
+                let covering = self.sockets.covering(path);
+                best_of(&self.paths.1, covering.patterns(), list)
             }
             Endpoint::UnixAbstract(name) => {
                 let matching = self.names.0.matching(name);

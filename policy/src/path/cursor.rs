@@ -53,7 +53,7 @@ impl PatternSet {
             states = next.sorted();
         }
         let mut covering = cursor.covering.clone();
-        self.nfa.accepted(&states, &mut covering);
+        covering.extend(self.nfa.accepted(&states));
         self.nfa.step(&states, b'/', &mut active);
         let children = cursor.node.and_then(|id| self.node(id)).map(|node| &node.children);
         let node = children.and_then(|children| children.get(name)).copied();

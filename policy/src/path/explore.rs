@@ -312,7 +312,7 @@ impl<const N: usize, V: Visitor<N>> Explorer<'_, N, V> {
         let mut covering = place.covering.clone();
         for set in 0..N {
             let found = &mut covering[set];
-            self.sets[set].nfa.accepted(&place.tracks[set].states, found);
+            found.extend(self.sets[set].nfa.accepted(&place.tracks[set].states));
             found.extend(children[set].and_then(|id| self.sets[set].node(id)?.literal));
             found.sort_unstable();
             found.dedup();
@@ -367,19 +367,10 @@ fn following(node: &Node, from: &[u8], at: usize) -> Option<u8> {
 }
 
 /// The named bytes, and one of each kind of the others; none of those that are ruled out.
-fn kinds(named: ByteSet, mut classes: Vec<ByteSet>, ruled_out: &[u8]) -> Vec<u8> {
-    classes.sort_unstable();
-    classes.dedup();
+fn kinds(named: ByteSet, classes: Vec<ByteSet>, ruled_out: &[u8]) -> Vec<u8> {
     let mut others = named.complement();
     ruled_out.iter().for_each(|byte| others.remove(*byte));
-    let mut kinds = vec![others];
-    for class in classes {
-        let parts = kinds
-            .into_iter()
-            .flat_map(|kind| [kind.intersection(class), kind.intersection(class.complement())]);
-        kinds = parts.filter(|part| !part.is_empty()).collect();
-    }
-    let mut bytes: Vec<u8> = kinds.into_iter().filter_map(readable).collect();
+    let mut bytes: Vec<u8> = others.cut_by(classes).into_iter().filter_map(readable).collect();
     bytes.extend(named.iter().filter(|byte| !ruled_out.contains(byte)));
     bytes
 }
@@ -435,8 +426,7 @@ pub(crate) fn explore_names<const N: usize>(
 }
 
 fn matching(nfa: &Nfa, states: &[StateId]) -> Vec<PatternId> {
-    let mut found = Vec::new();
-    nfa.accepted(states, &mut found);
+    let mut found: Vec<_> = nfa.accepted(states).collect();
     found.sort_unstable();
     found.dedup();
     found

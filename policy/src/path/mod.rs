@@ -10,9 +10,14 @@
 //! system, or know what exists; it compares names that somebody else has resolved.
 
 mod absolute;
+mod bits;
+mod children;
+mod covering;
 mod cursor;
+mod dfa;
 mod error;
 mod explore;
+mod matcher;
 mod nfa;
 mod parse;
 mod pattern;
@@ -21,10 +26,12 @@ mod set;
 
 pub use absolute::{AbsPath, PathError};
 pub(crate) use absolute::{Printed, unprinted};
+pub use covering::Covering;
 pub(crate) use cursor::Cursor;
 pub use error::{PatternError, PatternErrorKind};
 pub use explore::TooComplex;
 pub(crate) use explore::{Budget, Next, Visitor, explore, explore_beneath, explore_names};
+pub use matcher::Matcher;
 pub use pattern::{ByteSet, NamePattern, Pattern, Token, escape};
 pub use relation::{overlap, uncovered};
 pub use set::{NameSet, PatternId, PatternSet};

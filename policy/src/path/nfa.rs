@@ -6,8 +6,9 @@
 //! at most a constant number of states for each byte of a pattern, braces included: `{a,b}{c,d}…`
 //! is linear. Reading a byte costs at most the active states with their edges.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use super::bits::Bits;
 use super::pattern::{ByteSet, Token};
 use super::set::PatternId;
 
@@ -24,7 +25,7 @@ const DEEP_STAR: u32 = EPSILON + 2;
 const COMPONENTS: u32 = EPSILON + 3;
 
 /// One edge, in a list that begins at its state.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Edge {
     /// A byte; `CLASS` and the index of a class; or, from `EPSILON` on, nothing: why an edge that
     /// reads nothing is there, so that patterns with the same token share it.
@@ -34,14 +35,14 @@ struct Edge {
 }
 
 /// What a state stays in when it is read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Stays {
     No,
     WithinComponent,
     Always,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct State {
     edges: u32,
     accepts: u32,
@@ -51,7 +52,7 @@ struct State {
 }
 
 /// What a state's edges wait for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Waits {
     /// A slash and nothing else.
     Slash,
@@ -60,7 +61,7 @@ enum Waits {
 }
 
 /// Whether another state is reached from a state without reading.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Reaches {
     Itself,
     Others,
@@ -74,7 +75,7 @@ impl State {
 }
 
 /// The automaton.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Nfa {
     states: Vec<State>,
     edges: Vec<Edge>,
@@ -86,8 +87,8 @@ pub(super) struct Nfa {
 #[derive(Clone, Debug, Default)]
 pub(super) struct StateSet {
     list: Vec<StateId>,
-    /// A bit for each state of the list, once the list is too long to be searched.
-    bits: Vec<u64>,
+    /// The states of the list, once the list is too long to be searched.
+    bits: Bits,
 }
 
 /// How long a list is searched from end to end.
@@ -103,35 +104,18 @@ impl StateSet {
             return true;
         }
         if self.list.len() == SHORT {
-            (0..SHORT).for_each(|index| {
-                self.mark(self.list[index]);
-            });
+            self.bits.extend(self.list.iter().copied());
         }
-        let fresh = self.mark(state);
+        let fresh = self.bits.insert(state);
         if fresh {
             self.list.push(state);
         }
         fresh
     }
 
-    /// Sets the state's bit and says whether it was clear.
-    fn mark(&mut self, state: StateId) -> bool {
-        let (word, bit) = (state as usize / 64, 1 << (state % 64));
-        if self.bits.len() <= word {
-            self.bits.resize(word + 1, 0);
-        }
-        let fresh = self.bits[word] & bit == 0;
-        self.bits[word] |= bit;
-        fresh
-    }
-
     pub(super) fn clear(&mut self) {
         if self.list.len() >= SHORT {
-            for state in &self.list {
-                if let Some(word) = self.bits.get_mut(*state as usize / 64) {
-                    *word = 0;
-                }
-            }
+            self.bits.clear(&self.list);
         }
         self.list.clear();
     }
@@ -152,7 +136,17 @@ impl StateSet {
     }
 }
 
+/// What is reused from byte to byte.
+#[derive(Debug, Default)]
+pub(super) struct Scratch {
+    active: StateSet,
+    next: StateSet,
+}
+
 impl Nfa {
+    /// The first state that is made.
+    pub(super) const FIRST: StateId = 0;
+
     pub(super) fn new_state(&mut self) -> StateId {
         self.push_state(Stays::No)
     }
@@ -304,9 +298,69 @@ impl Nfa {
     }
 
     /// The patterns that are matched where one of these states is reached.
-    pub(super) fn accepted(&self, states: &[StateId], found: &mut Vec<PatternId>) {
+    pub(super) fn accepted(&self, states: &[StateId]) -> impl Iterator<Item = PatternId> {
         let accepts = states.iter().map(|&id| self.state(id).accepts);
-        found.extend(accepts.filter(|&accepts| accepts != NONE).map(PatternId));
+        accepts.filter(|&accepts| accepts != NONE).map(PatternId)
+    }
+
+    /// Reads the rest of a path, and says which patterns match up to the end of a component: those
+    /// cover the whole path.
+    pub(super) fn run(
+        &self,
+        start: StateId,
+        rest: &[u8],
+        scratch: &mut Scratch,
+        mut found: impl FnMut(PatternId),
+    ) {
+        let Scratch { active, next } = scratch;
+        active.clear();
+        self.enter(start, active);
+        let mut rest = rest;
+        while let Some((&byte, behind)) = rest.split_first() {
+            if byte == b'/' {
+                self.accepted(active.states()).for_each(&mut found);
+            } else if self.waits_for_slash(active.states()) {
+                let end = rest.iter().position(|&byte| byte == b'/').unwrap_or(rest.len());
+                rest = &rest[end..];
+                continue;
+            }
+            next.clear();
+            self.step(active.states(), byte, next);
+            std::mem::swap(active, next);
+            if active.is_empty() {
+                return;
+            }
+            rest = behind;
+        }
+        self.accepted(active.states()).for_each(found);
+    }
+
+    /// The part that is reached from `start`, which becomes [`Nfa::FIRST`], with patterns numbered
+    /// anew, and what each was: parts that match alike beneath two directories are mostly equal.
+    pub(super) fn part(&self, start: StateId) -> (Self, Vec<PatternId>) {
+        let (mut part, mut patterns) = (Self::default(), Vec::new());
+        let mut known = BTreeMap::from([(start, Self::FIRST)]);
+        let mut waiting = VecDeque::from([start]);
+        part.push_state(self.state(start).stays);
+        while let Some(old) = waiting.pop_front() {
+            let from = known.get(&old).copied().unwrap_or(Self::FIRST);
+            if self.state(old).accepts != NONE {
+                let number = PatternId(u32::try_from(patterns.len()).unwrap_or(NONE));
+                patterns.push(PatternId(self.state(old).accepts));
+                part.accept(from, number);
+            }
+            for edge in self.edges(old) {
+                let to = *known.entry(edge.to).or_insert_with(|| {
+                    waiting.push_back(edge.to);
+                    part.push_state(self.state(edge.to).stays)
+                });
+                let class = edge.on.checked_sub(CLASS).filter(|_| edge.on < EPSILON);
+                let class = class.and_then(|class| self.classes.get(class as usize).copied());
+                let on = class.map_or(edge.on, |set| part.class(set));
+                part.add_edge(from, on, to);
+            }
+        }
+        (part, patterns)
     }
 
     /// The patterns that can still be matched from these states by reading something.

@@ -52,6 +52,24 @@ impl ByteSet {
         (0..=u8::MAX).filter(move |byte| self.contains(*byte))
     }
 
+    /// How many it has.
+    #[must_use]
+    pub fn len(self) -> u32 {
+        self.0.iter().map(|word| word.count_ones()).sum()
+    }
+
+    /// Its parts that no class cuts through; together they are all of it.
+    pub(super) fn cut_by(self, mut classes: Vec<Self>) -> Vec<Self> {
+        classes.sort_unstable();
+        classes.dedup();
+        let parts = classes.into_iter().fold(vec![self], |parts, class| {
+            let cut =
+                |part: Self| [part.intersection(class), part.intersection(class.complement())];
+            parts.into_iter().flat_map(cut).filter(|part| !part.is_empty()).collect()
+        });
+        parts.into_iter().filter(|part| !part.is_empty()).collect()
+    }
+
     /// Every byte that is not in it.
     #[must_use]
     pub fn complement(self) -> Self {

@@ -4,7 +4,7 @@
 //! Literal paths are a trie of components; the tails of patterns are an automaton for each literal
 //! prefix that they follow (section 5's "mixed region"). So a path costs one look-up for each of
 //! its components, and its bytes once more for each mixed region that it is in, however many
-//! rules there are.
+//! rules there are. Who asks about many paths prepares the set first ([`super::Matcher`]).
 //!
 //! Guarantees: building is `O(text · log)`, in memory linear in the text; matching is bounded by
 //! the path's length times the active states. Hostile patterns make more states active, never
@@ -13,7 +13,7 @@
 use std::collections::BTreeMap;
 
 use super::absolute::AbsPath;
-use super::nfa::{Nfa, StateId, StateSet};
+use super::nfa::{Nfa, Scratch, StateId, StateSet};
 use super::pattern::{NamePattern, Pattern, Token};
 
 /// A pattern of a set. Patterns that are known to be equal have the same.
@@ -140,7 +140,7 @@ impl PatternSet {
                 break;
             }
             if let Some(start) = here.tails {
-                self.run(start, rest, &mut scratch, &mut found);
+                self.nfa.run(start, rest, &mut scratch, |pattern| found.push(pattern));
             }
             let end = rest.iter().position(|&byte| byte == b'/').unwrap_or(rest.len());
             node = here.children.get(&rest[..end]).and_then(|&child| self.node(child));
@@ -149,32 +149,6 @@ impl PatternSet {
         found.sort_unstable();
         found.dedup();
         found
-    }
-
-    /// Runs the automaton over the rest of a path: a pattern that matches up to the end of a
-    /// component covers the whole path.
-    fn run(&self, start: StateId, rest: &[u8], scratch: &mut Scratch, found: &mut Vec<PatternId>) {
-        let Scratch { active, next } = scratch;
-        active.clear();
-        self.nfa.enter(start, active);
-        let mut rest = rest;
-        while let Some((&byte, behind)) = rest.split_first() {
-            if byte == b'/' {
-                self.nfa.accepted(active.states(), found);
-            } else if self.nfa.waits_for_slash(active.states()) {
-                let end = rest.iter().position(|&byte| byte == b'/').unwrap_or(rest.len());
-                rest = &rest[end..];
-                continue;
-            }
-            next.clear();
-            self.nfa.step(active.states(), byte, next);
-            std::mem::swap(active, next);
-            if active.is_empty() {
-                return;
-            }
-            rest = behind;
-        }
-        self.nfa.accepted(active.states(), found);
     }
 }
 
@@ -202,13 +176,6 @@ impl PatternSet {
             self.nfa.enter(start, active);
         }
     }
-}
-
-/// What is reused from byte to byte.
-#[derive(Default)]
-struct Scratch {
-    active: StateSet,
-    next: StateSet,
 }
 
 /// A set of patterns of abstract names.
@@ -259,8 +226,7 @@ impl NameSet {
             self.nfa.step(active.states(), byte, &mut next);
             std::mem::swap(&mut active, &mut next);
         }
-        let mut found = Vec::new();
-        self.nfa.accepted(active.states(), &mut found);
+        let mut found: Vec<_> = self.nfa.accepted(active.states()).collect();
         found.sort_unstable();
         found.dedup();
         found
