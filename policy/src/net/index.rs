@@ -191,14 +191,19 @@ impl InetIndex {
 
     /// The least rank of a rule that covers the address.
     pub(crate) fn best(&self, transport: Transport, address: IpAddr, port: u16) -> Option<u32> {
-        let mut best = None;
-        for group in self.groups_of(address) {
-            let Some(tables) = self.tables.get(group as usize) else { continue };
-            let table = &tables[transport as usize];
-            let candidates = self.guarded(table, transport, address, port).into_iter();
-            best = candidates.chain(table.best(port)).chain(best).min();
+        let of_group = |group: &u32| {
+            let table = &self.tables.get(*group as usize)?[transport as usize];
+            let guarded = self.guarded(table, transport, address, port);
+            guarded.into_iter().chain(table.best(port)).min()
+        };
+        match address {
+            IpAddr::V4(host) => {
+                self.v4.cover_values(&host.into()).flatten().filter_map(of_group).min()
+            }
+            IpAddr::V6(host) => {
+                self.v6.cover_values(&host.into()).flatten().filter_map(of_group).min()
+            }
         }
-        best
     }
 
     fn guarded(
