@@ -5,6 +5,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::slash::first_len;
+
 /// The longest path that is accepted, in bytes: Linux' `PATH_MAX` (limits.h), without its NUL.
 pub const MAX_PATH: usize = 4095;
 
@@ -39,20 +41,22 @@ impl AbsPath {
     /// # Errors
     /// The first thing that is wrong with it.
     pub fn new(bytes: &[u8]) -> Result<Self, PathError> {
-        let Some((b'/', rest)) = bytes.split_first() else { return Err(PathError::NotAbsolute) };
+        let Some((b'/', mut rest)) = bytes.split_first() else {
+            return Err(PathError::NotAbsolute);
+        };
         if bytes.len() > MAX_PATH {
             return Err(PathError::TooLong);
         }
         if bytes.contains(&0) {
             return Err(PathError::Nul);
         }
-        if !rest.is_empty() {
-            for component in rest.split(|&byte| byte == b'/') {
-                match component {
-                    b"" => return Err(PathError::Empty),
-                    b"." | b".." => return Err(PathError::Dots),
-                    _ => {}
-                }
+        while !rest.is_empty() {
+            let (component, behind) = rest.split_at(first_len(rest));
+            match (component, behind) {
+                (b"", _) => return Err(PathError::Empty),
+                (b"." | b"..", _) => return Err(PathError::Dots),
+                (_, b"/") => return Err(PathError::Empty),
+                (_, behind) => rest = behind.get(1..).unwrap_or_default(),
             }
         }
         Ok(Self(bytes.into()))
@@ -174,6 +178,8 @@ mod tests {
         check(b"/a/", Err(PathError::Empty));
         check(b"/a//b", Err(PathError::Empty));
         check(b"/a/./b", Err(PathError::Dots));
+        check(b"/a/./", Err(PathError::Dots));
+        check(b"/a/.b/..c/....", Ok(()));
         check(b"/..", Err(PathError::Dots));
         check(b"/a\0b", Err(PathError::Nul));
         check(&[b'/'; 5000], Err(PathError::TooLong));

@@ -8,6 +8,7 @@
 //! them; mostly one.
 
 use super::set::{Node, NodeId};
+use super::slash::{WORD, before_slash};
 
 /// A name, with its hash.
 #[derive(Clone, Copy, Debug)]
@@ -16,11 +17,6 @@ pub(super) struct Name<'a> {
     hash: u64,
 }
 
-/// How many bytes are looked at together.
-const WORD: usize = size_of::<u64>();
-const ONES: u64 = u64::MAX / 0xff;
-const HIGHS: u64 = ONES << 7;
-const SLASHES: u64 = ONES * b'/' as u64;
 /// 2⁶⁴ divided by the golden ratio: an odd number whose bits follow no pattern.
 const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
@@ -46,14 +42,6 @@ impl<'a> Name<'a> {
         let bytes = before_slash(word).min(left.len());
         Self { bytes: &rest[..at + bytes], hash: add(hash, low(word, bytes)) }
     }
-}
-
-/// How many bytes there are before the first slash.
-fn before_slash(word: u64) -> usize {
-    let other = word ^ SLASHES;
-    // a borrow reaches only bytes behind a slash: the first that is found is one
-    let slashes = other.wrapping_sub(ONES) & !other & HIGHS;
-    slashes.trailing_zeros() as usize / 8
 }
 
 /// The first bytes of a word, fewer than all.

@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use super::nfa::{Nfa, StateId, StateSet};
 use super::pattern::ByteSet;
 use super::set::PatternId;
+use super::slash::first_len;
 
 /// How much work may be spent on making automata, in states of the nondeterministic one looked at.
 #[derive(Clone, Copy, Debug)]
@@ -128,8 +129,7 @@ impl Dfa {
             } else if row.edges != end.edges {
                 at = self.edge(row, end, byte);
             } else if row.other == at {
-                let slash = rest.iter().position(|&byte| byte == b'/');
-                rest = &rest[slash.unwrap_or(rest.len())..];
+                rest = rest.get(first_len(rest)..).unwrap_or_default();
                 continue;
             } else {
                 at = row.other;

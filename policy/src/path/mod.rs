@@ -23,6 +23,7 @@ mod parse;
 mod pattern;
 mod relation;
 mod set;
+mod slash;
 
 pub use absolute::{AbsPath, PathError};
 pub(crate) use absolute::{Printed, unprinted};
