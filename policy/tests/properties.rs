@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use brig_policy::decide::{Decider, FileKind, FileOperation, Operation, Verdict};
 use brig_policy::diff::{Change, diff};
-use brig_policy::policy::Policy;
+use brig_policy::policy::{AccessSet, Policy};
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use support::policy;
@@ -232,6 +232,10 @@ proptest! {
         for operation in operations() {
             let decision = decider.decide(&operation);
             prop_assert_eq!(decider.verdict(&operation), decision.verdict, "{}", operation);
+            if let Operation::File(FileOperation::Access(access, path)) = &operation {
+                let allows = decider.allows(AccessSet::of(&[*access]), path);
+                prop_assert_eq!(allows, decision.verdict == Verdict::Allow, "{}", operation);
+            }
         }
     }
 

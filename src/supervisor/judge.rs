@@ -43,6 +43,9 @@ pub struct Native {
     restricted: AccessSet,
     /// By path, at and beneath which it is granted.
     grants: HashMap<Box<[u8]>, AccessSet>,
+    /// The lengths of these paths, in order: what is looked up for a path is bounded by the policy
+    /// and not by who chooses the path.
+    lengths: Vec<usize>,
 }
 
 impl Native {
@@ -53,14 +56,23 @@ impl Native {
             let access = by_path.entry(grant.path.as_bytes().into()).or_default();
             *access = access.union(grant.access);
         }
-        Self { restricted, grants: by_path }
+        let mut lengths: Vec<usize> = by_path.keys().map(|path| path.len()).collect();
+        lengths.sort_unstable();
+        lengths.dedup();
+        Self { restricted, grants: by_path, lengths }
     }
 
     fn granted(&self, path: &AbsPath) -> AccessSet {
         let path = path.as_bytes();
-        let slashes = path.iter().enumerate().filter(|(_, byte)| **byte == b'/');
-        let above = slashes.map(|(end, _)| if end == 0 { &path[..1] } else { &path[..end] });
-        let all = above.chain([path]).filter_map(|directory| self.grants.get(directory));
+        let above = |length: usize| match path.get(length) {
+            // the root is the only directory whose path ends in a slash
+            _ if length == 1 => path.get(..1),
+            None | Some(b'/') => path.get(..length),
+            Some(_) => None,
+        };
+        let all =
+            self.lengths.iter().map_while(|length| (*length <= path.len()).then_some(*length));
+        let all = all.filter_map(above).filter_map(|directory| self.grants.get(directory));
         all.fold(AccessSet::EMPTY, |all, one| all.union(*one))
     }
 }
@@ -90,10 +102,7 @@ impl Judge {
 
     /// Whether all these accesses are allowed, and nobody wants to know of it.
     pub fn allows_silently(&self, accesses: AccessSet, path: &AbsPath) -> bool {
-        let allows = |access| {
-            self.decider.verdict(&Operation::access(access, path.clone())) == Verdict::Allow
-        };
-        !self.log.has_allowed() && accesses.iter().all(allows)
+        !self.log.has_allowed() && self.decider.allows(accesses, path)
     }
 
     /// Whether a device may be opened: a descriptor that brig opens answers to every ioctl, so that
@@ -201,5 +210,42 @@ pub fn is_beneath(path: &AbsPath, directory: &AbsPath) -> bool {
             .as_bytes()
             .strip_prefix(directory)
             .is_some_and(|rest| matches!(rest.first(), None | Some(b'/'))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(text: &str) -> AbsPath {
+        AbsPath::new(text.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn what_is_granted_at_a_directory_is_granted_beneath_it_and_nowhere_else() {
+        let read = AccessSet::of(&[Access::Read]);
+        let grant = |text: &str, access: &[Access]| Grant {
+            path: path(text),
+            access: AccessSet::of(access),
+            directory: true,
+        };
+        let native = Native::new(
+            AccessSet::ALL,
+            &[grant("/usr", &[Access::Read]), grant("/usr/lib/a", &[Access::Modify])],
+        );
+        for (text, granted) in [
+            ("/", AccessSet::EMPTY),
+            ("/us", AccessSet::EMPTY),
+            ("/usr", read),
+            ("/usrlib", AccessSet::EMPTY),
+            ("/usr/lib", read),
+            ("/usr/lib/ab", read),
+            ("/usr/lib/a/b", AccessSet::of(&[Access::Read, Access::Modify])),
+        ] {
+            assert_eq!(native.granted(&path(text)), granted, "{text}");
+        }
+        let everywhere = Native::new(AccessSet::ALL, &[grant("/", &[Access::Read])]);
+        assert_eq!(everywhere.granted(&path("/")), read);
+        assert_eq!(everywhere.granted(&path("/a/b")), read);
     }
 }

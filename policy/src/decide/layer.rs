@@ -2,8 +2,8 @@
 //! One policy of those that must all allow an operation, prepared.
 
 use crate::net::InetIndex;
-use crate::path::{Matcher, NameSet, PatternId, PatternSet};
-use crate::policy::{Access, Errno, Policy};
+use crate::path::{AbsPath, Matcher, NameSet, PatternId, PatternSet};
+use crate::policy::{Access, AccessSet, Errno, Policy};
 
 use super::decision::{Basis, Decision, List, Verdict};
 use super::files::{self, FileIndex};
@@ -58,6 +58,13 @@ impl LayerIndex {
                 self.decide(policy, operation).verdict
             }
         }
+    }
+
+    /// Whether [`LayerIndex::verdict`] allows all these accesses.
+    pub(super) fn allows(&self, accesses: AccessSet, path: &AbsPath) -> bool {
+        let covering = self.paths.covering(path);
+        let allows = |access| self.verdict_of_access(covering.patterns(), access) == Verdict::Allow;
+        accesses.iter().all(allows)
     }
 
     fn moves<'a>(&'a self, policy: &'a Policy) -> Moves<'a> {

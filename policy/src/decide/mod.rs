@@ -35,8 +35,9 @@ pub use operation::{
 };
 pub use parse::{OperationError, OperationErrorKind};
 
+use crate::path::AbsPath;
 use crate::plan::files::{Placements, Recorded};
-use crate::policy::{Mode, Policy};
+use crate::policy::{AccessSet, Mode, Policy};
 pub(crate) use files::FileIndex;
 pub(crate) use layer::LayerIndex;
 use site::AsWritten;
@@ -120,6 +121,13 @@ impl Decider {
             }
         }
         logged.unwrap_or(Verdict::Allow)
+    }
+
+    /// Whether all these accesses to a path are allowed by every layer, those that only log included:
+    /// the verdicts of [`Decider::verdict`] for the cost of one.
+    #[must_use]
+    pub fn allows(&self, accesses: AccessSet, path: &AbsPath) -> bool {
+        self.layers.iter().all(|layer| layer.allows(accesses, path))
     }
 }
 
