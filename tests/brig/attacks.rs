@@ -4,12 +4,15 @@
 //!
 //! `attacks.toml` lists them. None may win against a container whose profile forbids what it wants,
 //! and each has to win where it should: races against a supervisor that checks a call and lets it go
-//! on, the others where nothing is restricted. `BRIG_RACE_ROUNDS` says how often a race is tried
-//! (100,000 times or for five seconds, unless it does).
+//! on, the others where nothing is restricted.
+//!
+//! A race is tried 100,000 times, or as often as the table says, and fails where that takes too long:
+//! no race passes for want of time. With `BRIG_RACE_ROUNDS` it is tried that often, and the table's
+//! numbers are for each 100,000.
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -31,14 +34,28 @@ bind    = ["tcp 127.0.0.0/8", "udp 127.0.0.0/8", "tcp [::1]", "udp [::1]", "unix
 user_namespaces = true
 "#;
 
-/// How long an attack may take with the container that it is made in: more than what [`effort`] says.
-const LONGEST: Duration = Duration::from_secs(550);
+/// How often a race is tried where the table does not say it.
+const ROUNDS: u64 = 100_000;
+/// How many seconds those may take: several times what they take on a machine that is not busy.
+const LONGEST: u64 = 120;
+/// And how many a race has to win where it should, or an attack that is no race.
+const LONG: u64 = 40;
+/// For the container that it is made in.
+const AROUND: Duration = Duration::from_secs(60);
 
 /// What wins where, from the table.
 struct Attack {
     id: String,
     beats: Beats,
     ways: usize,
+    rounds: u64,
+}
+
+/// How often it is tried, and for how many seconds at most.
+#[derive(Clone, Copy)]
+struct Effort {
+    rounds: i64,
+    seconds: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -58,9 +75,12 @@ struct Score {
 fn table() -> Vec<Attack> {
     let text = include_str!("attacks.toml");
     let entries = text.split("[[attack]]").skip(1);
-    let field = |entry: &str, name: &str| {
+    let given = |entry: &str, name: &str| {
         let line = entry.lines().find_map(|line| line.strip_prefix(name)?.trim().strip_prefix('='));
-        line.unwrap_or_else(|| panic!("no {name} in {entry}")).trim().trim_matches('"').to_owned()
+        line.map(|value| value.trim().trim_matches('"').to_owned())
+    };
+    let field = |entry: &str, name: &str| {
+        given(entry, name).unwrap_or_else(|| panic!("no {name} in {entry}"))
     };
     let attack = |entry: &str| Attack {
         id: field(entry, "id"),
@@ -71,16 +91,27 @@ fn table() -> Vec<Attack> {
             other => panic!("nothing is called {other}"),
         },
         ways: field(entry, "ways").parse().unwrap(),
+        rounds: given(entry, "rounds").map_or(ROUNDS, |rounds| rounds.parse().unwrap()),
     };
     entries.map(attack).collect()
 }
 
-/// How often, and for how many seconds.
-fn effort() -> (String, String) {
-    match std::env::var("BRIG_RACE_ROUNDS") {
-        Ok(rounds) => (rounds, "500".to_owned()),
-        Err(_) => ("100000".to_owned(), "5".to_owned()),
+impl Attack {
+    /// What it has to fail at.
+    fn effort(&self) -> Effort {
+        if self.beats == Beats::Bare {
+            return Effort { rounds: 1, seconds: LONG };
+        }
+        let wanted = std::env::var("BRIG_RACE_ROUNDS").map(|rounds| rounds.parse().unwrap());
+        let wanted: u64 = wanted.unwrap_or(ROUNDS);
+        let rounds = (self.rounds * wanted / ROUNDS).max(1);
+        Effort { rounds: rounds.try_into().unwrap(), seconds: LONGEST * wanted.div_ceil(ROUNDS) }
     }
+}
+
+impl Effort {
+    /// Until it has won once.
+    const TO_WIN: Self = Self { rounds: -10_000_000, seconds: LONG };
 }
 
 /// Puts what is attacked into the root filesystem, and the programs.
@@ -112,12 +143,14 @@ fn plant(t: &mut Test) {
     t.bundle.config["process"]["cwd"] = json!("/work");
 }
 
-/// Runs an attack in a container and reads what it prints.
-fn score(t: &mut Test, profile: &str, arguments: &[&str]) -> Score {
-    t.bundle.args(arguments.iter().copied());
+/// Runs an attack in a container, below another program perhaps, and reads what it prints.
+fn score(t: &mut Test, profile: &str, below: &[&str], attack: &Attack, effort: Effort) -> Score {
+    let (rounds, seconds) = (effort.rounds.to_string(), effort.seconds.to_string());
+    t.bundle.args(below.iter().copied().chain(["/attack", &attack.id, &rounds, &seconds]));
     t.bundle.write();
     let brig: Runner = t.brig().args(["--profile", profile, "run", "--bundle"]);
-    let outcome = brig.arg(&t.bundle.dir).arg(t.id("c")).limit(LONGEST).run().ok();
+    let limit = Duration::from_secs(effort.seconds) + AROUND;
+    let outcome = brig.arg(&t.bundle.dir).arg(t.id("c")).limit(limit).run().ok();
     let said: Value =
         serde_json::from_str(outcome.text()).unwrap_or_else(|_| panic!("{outcome:?}"));
     let ways = said["won"].as_array().unwrap().iter().map(|way| way.as_str().unwrap().to_owned());
@@ -130,17 +163,13 @@ fn score(t: &mut Test, profile: &str, arguments: &[&str]) -> Score {
 
 /// Runs an attack where it has to win.
 fn score_where_it_wins(t: &mut Test, attack: &Attack) -> Score {
-    let id = attack.id.as_str();
-    let until_first = ["/attack", id, "-10000000", "40"];
     let environment = t.bundle.config["process"]["env"].clone();
     if attack.beats == Beats::Emulating {
         t.bundle.config["process"]["env"] = json!(["NAIVE_EMULATES=1"]);
     }
     let score = match attack.beats {
-        Beats::Bare => score(t, "none", &["/attack", id]),
-        Beats::Naive | Beats::Emulating => {
-            score(t, "none", &[&["/naive"], &until_first[..]].concat())
-        }
+        Beats::Bare => score(t, "none", &[], attack, attack.effort()),
+        Beats::Naive | Beats::Emulating => score(t, "none", &["/naive"], attack, Effort::TO_WIN),
     };
     t.bundle.config["process"]["env"] = environment;
     score
@@ -170,32 +199,39 @@ fn check_wins(select: impl Fn(&Attack) -> bool) {
 fn check_holds(select: impl Fn(&Attack) -> bool) {
     let mut t = test!();
     let profile = t.profile("attacked.toml", PROFILE);
-    let (rounds, seconds) = effort();
     let mut failed = Vec::new();
     for attack in table().into_iter().filter(select) {
         plant(&mut t);
-        let arguments = ["/attack", &attack.id, &rounds, &seconds];
-        let score = score(&mut t, profile.to_str().unwrap(), &arguments);
-        println!("{}: {} rounds", attack.id, score.rounds);
-        if score.wins > 0 {
-            let ways = score.ways.join(", ");
-            failed.push(format!(
-                "{}: {} of {} rounds, by {ways}",
-                attack.id, score.wins, score.rounds
-            ));
-        } else if attack.beats != Beats::Bare && score.rounds < 100 {
-            failed.push(format!("{}: only {} rounds say nothing", attack.id, score.rounds));
+        let (id, effort, begun) = (&attack.id, attack.effort(), Instant::now());
+        let Score { rounds, wins, ways } =
+            score(&mut t, profile.to_str().unwrap(), &[], &attack, effort);
+        println!("{id}: {rounds} rounds in {} s", begun.elapsed().as_secs());
+        if wins > 0 {
+            failed.push(format!("{id}: {wins} of {rounds} rounds won, by {}", ways.join(", ")));
+        }
+        if rounds.cast_signed() < effort.rounds {
+            failed.push(format!("{id}: {rounds} rounds of {} in the time", effort.rounds));
         }
     }
-    assert!(failed.is_empty(), "won:\n{}", failed.join("\n"));
+    assert!(failed.is_empty(), "does not hold:\n{}", failed.join("\n"));
 }
 
-fn is_about_sockets(attack: &Attack) -> bool {
-    attack.id.starts_with("NT-02") || attack.id.starts_with("NT-18-connect")
-}
+impl Attack {
+    fn is_about(&self, subjects: &[&str]) -> bool {
+        subjects.iter().any(|subject| self.id.starts_with(subject))
+    }
 
-fn is_no_race(attack: &Attack) -> bool {
-    attack.beats == Beats::Bare
+    fn is_race(&self) -> bool {
+        self.beats != Beats::Bare
+    }
+
+    fn is_about_sockets(&self) -> bool {
+        self.is_about(&["NT-02", "NT-18-connect"])
+    }
+
+    fn is_about_callers(&self) -> bool {
+        self.is_about(&["NT-05", "NT-10", "NT-33"])
+    }
 }
 
 #[test]
@@ -210,25 +246,37 @@ fn the_table_has_all_attacks() {
 
 #[test]
 fn races_beat_a_supervisor_that_checks_and_lets_go_on() {
-    check_wins(|attack| !is_no_race(attack));
+    check_wins(|attack| attack.beats == Beats::Naive);
+}
+
+#[test]
+fn races_about_callers_beat_a_supervisor_that_does_not_look_at_them() {
+    check_wins(|attack| attack.beats == Beats::Emulating);
 }
 
 #[test]
 fn attacks_without_a_race_succeed_where_nothing_is_restricted() {
-    check_wins(is_no_race);
+    check_wins(|attack| !attack.is_race());
 }
 
 #[test]
-fn no_race_about_paths_and_callers_is_won() {
-    check_holds(|attack| !is_no_race(attack) && !is_about_sockets(attack));
+fn no_race_about_paths_is_won() {
+    check_holds(|attack| {
+        attack.is_race() && !attack.is_about_sockets() && !attack.is_about_callers()
+    });
 }
 
 #[test]
 fn no_race_about_addresses_is_won() {
-    check_holds(is_about_sockets);
+    check_holds(Attack::is_about_sockets);
+}
+
+#[test]
+fn no_race_about_callers_is_won() {
+    check_holds(Attack::is_about_callers);
 }
 
 #[test]
 fn no_attack_without_a_race_succeeds() {
-    check_holds(is_no_race);
+    check_holds(|attack| !attack.is_race());
 }

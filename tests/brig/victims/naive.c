@@ -6,8 +6,8 @@
 //
 // Denied are files below a name that ends in ".denied", UNIX sockets but those in a directory "open",
 // the addresses 127.0.0.2, 127.0.0.3 (TCP) and 127.0.0.1:7777, and binding to the unspecified address.
-// With NAIVE_EMULATES in the environment it makes directories itself, which is as naive: it looks at
-// neither signals nor the caller's end.
+// With NAIVE_EMULATES in the environment it makes directories, opens FIFOs and connects UNIX sockets
+// itself, which is as naive: it looks at neither signals nor the caller's end, and waits with it.
 
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -20,6 +20,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <sched.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -148,14 +149,20 @@ static int path_is_denied(pid_t caller, int at, unsigned long address, int flags
     return below(resolved, ".denied");
 }
 
+static int duplicate(pid_t caller, int number) {
+    int pidfd = (int)syscall(SYS_pidfd_open, caller, 0);
+    int fd = (int)syscall(SYS_pidfd_getfd, pidfd, number, 0);
+    close(pidfd);
+    return fd;
+}
+
 // Whether the caller's socket is a stream.
 static int is_stream(pid_t caller, int number) {
     int type = 0;
     socklen_t length = sizeof type;
-    int pidfd = (int)syscall(SYS_pidfd_open, caller, 0);
-    int fd = (int)syscall(SYS_pidfd_getfd, pidfd, number, 0);
+    int fd = duplicate(caller, number);
     getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length);
-    close(fd), close(pidfd);
+    close(fd);
     return type == SOCK_STREAM;
 }
 
@@ -235,15 +242,68 @@ static int is_denied(const struct seccomp_notif *call) {
     return 1;
 }
 
-// Makes the directory that the caller wants.
-static void emulate(const struct seccomp_notif *call, struct seccomp_notif_resp *answer) {
-    char path[PATH_MAX] = "", resolved[PATH_MAX] = "";
+// Where a path of the caller's leads, read once more.
+static void resolve_again(const struct seccomp_notif *call, int flags, char *resolved) {
+    char path[PATH_MAX] = "";
     copy((pid_t)call->pid, call->data.args[1], path, sizeof path - 1);
-    resolve((pid_t)call->pid, (int)call->data.args[0], path, O_NOFOLLOW, resolved);
+    resolve((pid_t)call->pid, (int)call->data.args[0], path, flags, resolved);
+}
+
+static int make_directory(const struct seccomp_notif *call, struct seccomp_notif_resp *answer) {
+    char resolved[PATH_MAX] = "";
+    resolve_again(call, O_NOFOLLOW, resolved);
     answer->error = mkdir(resolved, (mode_t)call->data.args[2]) ? -errno : 0;
+    return 1;
+}
+
+static int open_fifo(int listener, const struct seccomp_notif *call, struct seccomp_notif_resp *answer) {
+    char resolved[PATH_MAX] = "";
+    struct stat is;
+    resolve_again(call, 0, resolved);
+    if (stat(resolved, &is) || !S_ISFIFO(is.st_mode))
+        return 0;
+    int fd = open(resolved, (int)call->data.args[2]);
+    answer->error = fd < 0 ? -errno : 0;
+    if (fd < 0)
+        return 1;
+    struct seccomp_notif_addfd added = {.id = call->id, .srcfd = (unsigned)fd, .newfd_flags = O_CLOEXEC};
+    answer->val = ioctl(listener, SECCOMP_IOCTL_NOTIF_ADDFD, &added);
+    close(fd);
+    return 1;
+}
+
+static int connect_unix(const struct seccomp_notif *call, struct seccomp_notif_resp *answer) {
+    char resolved[PATH_MAX] = "";
+    struct sockaddr_un to = {0};
+    copy((pid_t)call->pid, call->data.args[1], &to, sizeof to - 1);
+    if (to.sun_family != AF_UNIX)
+        return 0;
+    resolve((pid_t)call->pid, AT_FDCWD, to.sun_path, 0, resolved);
+    strncpy(to.sun_path, resolved, sizeof to.sun_path - 1);
+    int fd = duplicate((pid_t)call->pid, (int)call->data.args[0]);
+    answer->error = connect(fd, (struct sockaddr *)&to, sizeof to) ? -errno : 0;
+    close(fd);
+    return 1;
+}
+
+// Does what the caller wants, if that is something that it does itself.
+static int emulate(int listener, const struct seccomp_notif *call, struct seccomp_notif_resp *answer) {
+    switch (call->data.nr) {
+    case SYS_mkdirat: return make_directory(call, answer);
+    case SYS_openat: return open_fifo(listener, call, answer);
+    case SYS_connect: return connect_unix(call, answer);
+    default: return 0;
+    }
+}
+
+static void nothing(int signal) {
+    (void)signal;
 }
 
 static void serve(int listener, const char *emulates) {
+    // so that what it waits for ends with the child
+    const struct sigaction action = {.sa_handler = nothing};
+    sigaction(SIGCHLD, &action, NULL);
     struct pollfd ready = {.fd = listener, .events = POLLIN};
     while (poll(&ready, 1, -1) >= 0 || errno == EINTR) {
         if (ready.revents & POLLHUP)
@@ -254,9 +314,7 @@ static void serve(int listener, const char *emulates) {
         struct seccomp_notif_resp answer = {.id = call.id};
         if (is_denied(&call))
             answer.error = -EACCES;
-        else if (emulates && call.data.nr == SYS_mkdirat)
-            emulate(&call, &answer);
-        else
+        else if (!emulates || !emulate(listener, &call, &answer))
             answer.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
         // the caller may be gone
         ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &answer);

@@ -78,28 +78,35 @@ static void exchange(void *argument) {
     linger();
 }
 
-static void open_while_exchanging(const char *one, const char *other, const char *path) {
+// What takes a supervisor longer than the call that it races, so that most calls would wait for it.
+static void exchange_at_times(void *argument) {
+    exchange(argument);
+    for (int turn = 0; turn < 64; turn++)
+        linger();
+}
+
+static void open_while(void (*turn)(void *), const char *one, const char *other, const char *path) {
     struct exchange names = {one, other};
     struct racer racer;
-    begin(&racer, exchange, &names);
+    begin(&racer, turn, &names);
     open_all_the_time(path);
     end(&racer);
 }
 
 static void last_link(void) {
-    open_while_exchanging("to-fine", "to-secret", "to-fine");
+    open_while(exchange, "to-fine", "to-secret", "to-fine");
 }
 
 static void middle_link(void) {
-    open_while_exchanging("to-way", "to-vault", "to-way/target");
+    open_while(exchange, "to-way", "to-vault", "to-way/target");
 }
 
 static void directory_for_link(void) {
-    open_while_exchanging("way", "to-vault", "way/target");
+    open_while(exchange_at_times, "way", "to-vault", "way/target");
 }
 
 static void file_for_link(void) {
-    open_while_exchanging("fine", "to-secret", "fine");
+    open_while(exchange, "fine", "to-secret", "fine");
 }
 
 // Other calls than opening, on "to-way/…" while that leads to one place or the other.
@@ -141,21 +148,38 @@ static void make_directory(long round) {
         won("made");
 }
 
-static void rename_into(long round) {
-    name_of(round);
-    close(open("moving", O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
-    syscall(SYS_renameat2, AT_FDCWD, "moving", AT_FDCWD, through, 0);
-    if (is_in_vault(made))
+static struct stat in_vault(const char *path) {
+    struct stat is = {0};
+    require(fstatat(AT_FDCWD, path, &is, 0), path);
+    return is;
+}
+
+// Out of where it leads, and back: the two victims are not of the same size.
+static void rename_through(long round) {
+    static off_t size;
+    static int out;
+    struct stat is;
+    if (!round)
+        size = in_vault("vault.denied/victim").st_size;
+    const char *names[] = {"to-way/victim", "moving"};
+    if (!syscall(SYS_renameat2, AT_FDCWD, names[out], AT_FDCWD, names[!out], 0))
+        out = !out;
+    if (fstatat(AT_FDCWD, "vault.denied/victim", &is, 0) || is.st_size != size)
         won("renamed");
 }
 
+// What has been linked is known by its number.
 static void link_out(long round) {
-    (void)round;
-    static char copy[] = "linked";
-    unlink(copy);
-    syscall(SYS_linkat, AT_FDCWD, "to-way/target", AT_FDCWD, copy, 0);
-    if (holds_secret(copy))
+    static const char copy[] = "linked";
+    static ino_t secret;
+    struct stat is;
+    if (!round)
+        secret = in_vault("vault.denied/target").st_ino;
+    if (syscall(SYS_linkat, AT_FDCWD, "to-way/target", AT_FDCWD, copy, 0))
+        return;
+    if (!fstatat(AT_FDCWD, copy, &is, 0) && is.st_ino == secret)
         won("linked");
+    unlink(copy);
 }
 
 static void remove_victim(long round) {
@@ -165,36 +189,30 @@ static void remove_victim(long round) {
         won("removed");
 }
 
-static struct stat target(void) {
-    struct stat is = {0};
-    require(fstatat(AT_FDCWD, "vault.denied/target", &is, 0), "vault.denied/target");
-    return is;
-}
-
 static void change_mode(long round) {
     syscall(SYS_fchmodat, AT_FDCWD, "to-way/target", round % 2 ? 0604 : 0640);
-    if ((target().st_mode & 07777) != 0644)
+    if ((in_vault("vault.denied/target").st_mode & 07777) != 0644)
         won("changed");
 }
 
 static void change_times(long round) {
     const struct timespec times[2] = {{.tv_sec = 1000 + round}, {.tv_sec = 1000 + round}};
     syscall(SYS_utimensat, AT_FDCWD, "to-way/target", times, 0);
-    if (target().st_mtime == 1000 + round)
+    if (in_vault("vault.denied/target").st_mtime == 1000 + round)
         won("changed");
 }
 
 static void cut(long round) {
     (void)round;
     syscall(SYS_truncate, "to-way/target", 2);
-    if (target().st_size == 2)
+    if (in_vault("vault.denied/target").st_size == 2)
         won("cut");
 }
 
 #define CHANGING(name, change) static void name(void) { change_while_exchanging(change); }
 CHANGING(making_files, make_file)
 CHANGING(making_directories, make_directory)
-CHANGING(renaming, rename_into)
+CHANGING(renaming, rename_through)
 CHANGING(linking, link_out)
 CHANGING(removing, remove_victim)
 CHANGING(modes, change_mode)

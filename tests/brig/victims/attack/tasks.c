@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Races about the caller itself: it is interrupted, it is killed, another takes its number. Each
-// wins when a call has an effect that it should not have: twice, after its caller's end, or where
-// only another was.
+// Races about the caller itself: it is interrupted, or it is killed and another takes its number. Each
+// wins when a call has an effect that it should not have: twice, or where only another was.
 
 #include "attack.h"
 #include <linux/sched.h>
@@ -17,13 +16,35 @@ static void nothing(int signal) {
 
 static pid_t target;
 
+// A few times while a call is made, so that it gets on.
 static void send_signal(void *argument) {
     (void)argument;
     syscall(SYS_tgkill, getpid(), target, SIGUSR1);
-    linger();
+    for (int turn = 0; turn < 4; turn++)
+        linger();
 }
 
-// A call that is begun anew must not find what it has done itself.
+// What is begun anew must not find what it has done itself, and no signal may show.
+static int once(long result, const char *twice) {
+    if (result < 0 && (errno == EEXIST || errno == ENOENT))
+        won(twice);
+    else if (result < 0 && errno == EINTR)
+        won("interrupted");
+    return result >= 0;
+}
+
+static int make_file(const char *name) {
+    int fd = (int)syscall(SYS_openat, AT_FDCWD, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    int made = once(fd, "created twice");
+    close(fd);
+    return made;
+}
+
+static int make_directory(const char *name) {
+    return once(syscall(SYS_mkdirat, AT_FDCWD, name, 0700), "mkdir twice");
+}
+
+// Makes something in one round, and removes it in the next.
 static void storm(void) {
     const struct sigaction action = {.sa_handler = nothing, .sa_flags = SA_RESTART};
     struct racer racer;
@@ -31,63 +52,20 @@ static void storm(void) {
     sigaction(SIGUSR1, &action, NULL);
     target = (pid_t)syscall(SYS_gettid);
     begin(&racer, send_signal, NULL);
-    for (long round = 0; race_on(); round++) {
-        snprintf(name, sizeof name, "storm%ld", round % 16);
-        if (round % 2) {
-            if (syscall(SYS_mkdirat, AT_FDCWD, name, 0700))
-                won(errno == EEXIST ? "mkdir twice" : "mkdir failed");
-            syscall(SYS_unlinkat, AT_FDCWD, name, AT_REMOVEDIR);
-        } else {
-            int fd = (int)syscall(SYS_openat, AT_FDCWD, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-            if (fd < 0)
-                won(errno == EEXIST ? "created twice" : "creation failed");
-            close(fd);
-            syscall(SYS_unlinkat, AT_FDCWD, name, 0);
-        }
+    for (long round = 0, made = 0; race_on(); round++) {
+        int directory = round / 2 % 2;
+        snprintf(name, sizeof name, "storm%ld", round / 2);
+        if (round % 2 == 0)
+            made = directory ? make_directory(name) : make_file(name);
+        else if (made)
+            once(syscall(SYS_unlinkat, AT_FDCWD, name, directory ? AT_REMOVEDIR : 0), "removed twice");
     }
     end(&racer);
-}
-
-static void block_or_make(long round, const char *name) {
-    // one of three waits for ever
-    if (round % 3 == 2)
-        syscall(SYS_openat, AT_FDCWD, "waiting", O_RDONLY | O_CLOEXEC);
-    else
-        syscall(SYS_mkdirat, AT_FDCWD, name, 0700);
-    for (;;)
-        pause();
 }
 
 static int exists(const char *name) {
     struct stat is;
     return !fstatat(AT_FDCWD, name, &is, 0);
-}
-
-// A call has no effect any more when its caller has ended.
-static void killing(void) {
-    char name[32];
-    if (mknod("waiting", S_IFIFO | 0600, 0) && errno != EEXIST)
-        give_up("waiting");
-    for (long round = 0; race_on(); round++) {
-        snprintf(name, sizeof name, "late%ld", round);
-        pid_t child = fork();
-        require(child, "fork");
-        if (!child)
-            block_or_make(round, name);
-        for (long turn = round % 64; turn; turn--)
-            linger();
-        kill(child, SIGKILL);
-        waitpid(child, NULL, 0);
-        int before = exists(name);
-        // a call of one's own is answered after those that came before
-        int fd = open("fine", O_RDONLY | O_CLOEXEC);
-        require(fd, "the supervisor does not answer any more");
-        close(fd);
-        linger();
-        if (!before && exists(name))
-            won("late");
-        syscall(SYS_unlinkat, AT_FDCWD, name, AT_REMOVEDIR);
-    }
 }
 
 // A process with a number that was just another's, where that is possible.
@@ -123,7 +101,7 @@ static void reuse(void) {
         require(second, "fork");
         if (!second) {
             (void)!chdir("vault.denied");
-            for (int turn = 0; turn < 64; turn++)
+            for (int turn = 0; turn < 24; turn++)
                 linger();
             _exit(0);
         }
@@ -135,7 +113,6 @@ static void reuse(void) {
 
 const struct attack TASK_RACES[] = {
     {"NT-10", storm},
-    {"NT-33", killing},
     {"NT-05", reuse},
     {NULL, NULL},
 };
