@@ -19,6 +19,7 @@ mod caller;
 mod confine;
 mod dispatch;
 mod files;
+mod joining;
 mod judge;
 mod log;
 mod minder;
@@ -35,18 +36,16 @@ mod watch;
 
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow, bail};
-use brig_policy::call::status::Status;
-use brig_policy::decide::Decider;
+use anyhow::{Context as _, bail};
 use brig_policy::path::AbsPath;
-use brig_policy::policy::{AccessSet, Policy};
-use rustix::fs::{Mode, OFlags, openat, readlinkat};
+use brig_policy::policy::Policy;
+use rustix::fs::{Mode, OFlags};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::DumpableBehavior;
 
@@ -54,9 +53,11 @@ use crate::runtime::cgroup::Location;
 use crate::runtime::domain::Domain;
 use crate::runtime::process::Identity;
 use crate::sys::fork::{Fork, exit_now, fork};
-use crate::sys::{descriptors, namespace, pidfd, signal, socket};
+use crate::sys::{descriptors, pidfd, signal, socket};
 
-use judge::{Judge, Native};
+pub use joining::introduce;
+use joining::{Placed, place_itself, receive_namespaces};
+use judge::Judge;
 pub use log::{SECOND_HALF, STATE_FILE, Target as Log};
 use pool::Pool;
 use task::GroupChanges;
@@ -65,20 +66,8 @@ use task::GroupChanges;
 const LAST_LINES: Duration = Duration::from_millis(500);
 /// The message that carries a listener.
 pub const LISTENER: &[u8] = b"listener";
-/// The message that carries the container's namespaces and its root directory; its first process's
-/// pid on the host follows.
-const NAMESPACES: &[u8] = b"namespaces ";
 /// The answer once the supervisor is in its place.
 const READY: &[u8] = b"ready";
-
-/// The namespaces that the supervisor joins, in this order, by their names in /proc/PID/ns.
-const JOINED: [(&str, libc::c_int); 5] = [
-    ("user", libc::CLONE_NEWUSER),
-    ("mnt", libc::CLONE_NEWNS),
-    ("net", libc::CLONE_NEWNET),
-    ("ipc", libc::CLONE_NEWIPC),
-    ("uts", libc::CLONE_NEWUTS),
-];
 
 /// What a supervisor is started with.
 #[derive(Debug)]
@@ -287,82 +276,6 @@ fn begin(placed: Placed) -> anyhow::Result<(Pool, log::Closer)> {
     Ok((pool, closer))
 }
 
-/// A supervisor that is in its place and has no threads yet.
-struct Placed {
-    shared: Shared,
-    writer: Option<log::Writer>,
-    closer: log::Closer,
-}
-
-/// Joins the container's namespaces and confines itself.
-fn place_itself(
-    namespaces: &[OwnedFd],
-    init: i32,
-    setup: &Setup<'_>,
-    mut rest: Vec<OwnedFd>,
-) -> anyhow::Result<Placed> {
-    let proc = crate::runtime::executor::open_host_proc().context("open /proc")?;
-    let level = status(&proc, init)?.ns_pids.len().saturating_sub(1);
-    let for_log = rest.split_off(rest.len().saturating_sub(setup.log.descriptors().len()));
-    let (log, closer, writer) = setup.log.begin(setup.policy, for_log);
-    let judge = judge(setup, rest.first(), log)?;
-    drop(rest);
-    let (root, namespaces) = namespaces.split_last().context("the container's root")?;
-    join(&proc, namespaces)?;
-    // where the root was changed to without a change of the mount namespace's
-    rustix::process::fchdir(root).context("fchdir")?;
-    rustix::process::chroot(".").context("chroot")?;
-    let own = openat(&proc, "self/fd", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
-    let user_namespace = readlinkat(&proc, "self/ns/user", Vec::new()).context("own namespace")?;
-    let shared = Shared {
-        judge,
-        user_namespace: user_namespace.into_bytes(),
-        procs: proc_mounts(&proc)?,
-        pid_level: level,
-        permitted: confine::permitted(setup.capabilities)?,
-        processors: std::thread::available_parallelism().map_or(1, usize::from),
-        group_changes: GroupChanges::default(),
-        roots: Roots::default(),
-        root: root.try_clone()?,
-        nesting: setup.nesting,
-        calls: dispatch::Calls::new(),
-        copies: budget::Budget::default(),
-        names: RwLock::new(()),
-        continued: serve::numbers(setup.continued)?,
-        proc,
-    };
-    // what is reached by descriptor is reached from here
-    rustix::process::fchdir(own).context("fchdir(/proc/self/fd)")?;
-    confine::apply(shared.permitted)?;
-    Ok(Placed { shared, writer, closer })
-}
-
-/// What the policy means in this container.
-fn judge(setup: &Setup<'_>, record: Option<&OwnedFd>, log: log::Log) -> anyhow::Result<Judge> {
-    let policy = Arc::clone(setup.policy);
-    let Some(record) = record else {
-        let nothing = brig_policy::plan::files::Placements::default();
-        let decider = Decider::placed(policy, &nothing);
-        return Ok(Judge::new(decider, Native::default(), AccessSet::EMPTY, log));
-    };
-    let applied = crate::runtime::domain::read(record).context("what was made of the policy")?;
-    let decider = Decider::placed(policy, &applied.placements);
-    Ok(Judge::new(decider, Native::new(applied.restricted, &applied.grants), applied.bounded, log))
-}
-
-fn status(proc: &OwnedFd, pid: i32) -> anyhow::Result<Status> {
-    let text = caller::read_whole(proc, &format!("{pid}/status"))
-        .map_err(|errno| anyhow!("read /proc/{pid}/status: {errno}"))?;
-    Status::parse(&text).map_err(|errno| anyhow!("/proc/{pid}/status: {errno}"))
-}
-
-/// Where procfs is mounted, by `/proc/self/mountinfo`.
-fn proc_mounts(proc: &OwnedFd) -> anyhow::Result<Vec<AbsPath>> {
-    let text = caller::read_whole(proc, "self/mountinfo")
-        .map_err(|errno| anyhow!("read /proc/self/mountinfo: {errno}"))?;
-    Ok(brig_policy::call::mounts::of_kind(&text, "proc"))
-}
-
 /// /dev/null on the standard streams; everything else but these is closed.
 fn leave_the_caller<'a>(kept: impl Iterator<Item = &'a OwnedFd>) -> anyhow::Result<Vec<OwnedFd>> {
     const ABOVE: i32 = 64;
@@ -381,42 +294,6 @@ fn leave_the_caller<'a>(kept: impl Iterator<Item = &'a OwnedFd>) -> anyhow::Resu
     std::mem::forget((null, moved));
     descriptors::close_between(first_other, i32::MAX).context("close_range")?;
     Ok(installed)
-}
-
-/// `None` where create ended before there was a container.
-fn receive_namespaces(control: &OwnedFd) -> anyhow::Result<Option<(Vec<OwnedFd>, i32)>> {
-    let mut buffer = [0; 64];
-    let (length, fds) = socket::receive(control, &mut buffer).context("receive namespaces")?;
-    if length == 0 {
-        return Ok(None);
-    }
-    let pid =
-        buffer[..length].strip_prefix(NAMESPACES).and_then(|pid| std::str::from_utf8(pid).ok());
-    match pid.and_then(|pid| pid.parse().ok()) {
-        // their descriptors, and the root directory's
-        Some(pid) if fds.len() == JOINED.len() + 1 => Ok(Some((fds, pid))),
-        _ => bail!("an unknown message in the place of the namespaces"),
-    }
-}
-
-fn join(host_proc: &OwnedFd, namespaces: &[OwnedFd]) -> anyhow::Result<()> {
-    let mut differing = Vec::new();
-    for ((name, kind), theirs) in JOINED.iter().zip(namespaces) {
-        let own = openat(
-            host_proc,
-            format!("self/ns/{name}"),
-            OFlags::RDONLY | OFlags::CLOEXEC,
-            Mode::empty(),
-        )?;
-        let same = rustix::fs::fstat(&own)?.st_ino == rustix::fs::fstat(theirs)?.st_ino;
-        if !same {
-            differing.push((name, *kind, theirs));
-        }
-    }
-    for (name, kind, theirs) in differing {
-        namespace::join(theirs.as_fd(), kind).with_context(|| format!("setns({name})"))?;
-    }
-    namespace::become_root().context("become root of the container")
 }
 
 impl Shared {
@@ -440,41 +317,5 @@ impl caller::Call<'_> {
             (Some(tgid), Some(tid)) => Ok((*tgid, *tid)),
             _ => Err(brig_policy::policy::Errno::ENOENT),
         }
-    }
-}
-
-/// The container's side, in the first process: shows the namespaces and waits until the supervisor
-/// is in its place.
-///
-/// # Errors
-///
-/// What the supervisor could not do, as text.
-pub fn introduce(
-    control: BorrowedFd<'_>,
-    host_proc: BorrowedFd<'_>,
-    host_pid: i32,
-) -> Result<(), String> {
-    let opened = JOINED.iter().map(|(name, _)| {
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-        openat(host_proc, format!("self/ns/{name}"), flags, Mode::empty())
-    });
-    let opened = opened.collect::<Result<Vec<OwnedFd>, _>>();
-    let opened = opened.map_err(|error| format!("open own namespaces: {error}"))?;
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let root = rustix::fs::open("/", flags, Mode::empty());
-    let root = root.map_err(|error| format!("open /: {error}"))?;
-    let fds: Vec<BorrowedFd<'_>> = opened.iter().chain([&root]).map(AsFd::as_fd).collect();
-    let exchange = || -> io::Result<Vec<u8>> {
-        let message = [NAMESPACES, host_pid.to_string().as_bytes()].concat();
-        socket::send(control, &message, &fds)?;
-        let mut buffer = [0; 1024];
-        let (length, _) = socket::receive(control, &mut buffer)?;
-        Ok(buffer[..length].to_vec())
-    };
-    match exchange() {
-        Ok(answer) if answer == READY => Ok(()),
-        Ok(answer) if answer.is_empty() => Err("the supervisor ended".to_owned()),
-        Ok(answer) => Err(format!("supervisor: {}", String::from_utf8_lossy(&answer))),
-        Err(error) => Err(format!("supervisor: {error}")),
     }
 }

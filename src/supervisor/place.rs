@@ -16,7 +16,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use brig_policy::call::files::{At, Base, Empty, Last};
 use brig_policy::path::AbsPath;
 use brig_policy::policy::Errno;
-use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, openat2, readlinkat};
+use rustix::fs::{
+    CWD, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, openat, openat2, readlinkat,
+};
 use rustix::path::DecInt;
 
 use super::answer::errno;
@@ -92,6 +94,20 @@ impl Entry {
     pub fn last(&self) -> &[u8] {
         let end = self.name.iter().rposition(|byte| *byte != b'/').map_or(0, |last| last + 1);
         &self.name[..end]
+    }
+
+    /// Holds what has the name: a link itself, not what it leads to.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn open(&self) -> rustix::io::Result<OwnedFd> {
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        openat(&self.directory.fd, self.last(), flags, Mode::empty())
+    }
+
+    /// Whether something has the name.
+    pub fn is_taken(&self) -> bool {
+        self.open().is_ok()
     }
 
     /// The path that a file of this name has.

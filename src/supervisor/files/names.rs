@@ -13,8 +13,8 @@ use brig_policy::call::files::{At, Empty, Request};
 use brig_policy::decide::{FileKind, FileOperation, RenameTarget};
 use brig_policy::policy::{Access, Errno};
 use rustix::fs::{
-    AtFlags, CWD, FileType, Mode, OFlags, RenameFlags, linkat, mkdirat, mknodat, openat,
-    renameat_with, symlinkat, unlinkat,
+    AtFlags, CWD, FileType, Mode, RenameFlags, linkat, mkdirat, mknodat, renameat_with, symlinkat,
+    unlinkat,
 };
 
 use super::to_kernel;
@@ -67,7 +67,7 @@ fn make(
         return to_kernel(call, &NEEDS);
     }
     // that something is there is what the kernel says first
-    if ours && is_there(&entry) {
+    if ours && entry.is_taken() {
         return Err(Errno::EEXIST);
     }
     let permitted = needs.iter().map(|access| judge.access(call, *access, &path));
@@ -81,11 +81,6 @@ fn make(
     call.still_waits()?;
     act(&entry, &permitted).map_err(errno)?;
     Ok(Reply::Value(0))
-}
-
-fn is_there(entry: &Entry) -> bool {
-    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    openat(&entry.directory.fd, entry.last(), flags, Mode::empty()).is_ok()
 }
 
 fn make_node(call: &Call<'_>, at: &At, mode: u32, device: u32) -> Outcome {
@@ -122,7 +117,7 @@ fn remove(call: &Call<'_>, at: &At, flags: AtFlags) -> Outcome {
     let Ok(path) = entry.path() else { return to_kernel(call, &NEEDS) };
     let judge = &call.shared.judge;
     let ours = judge.is_mixed(&path, Access::Delete);
-    if (!ours && !judge.audits()) || !is_there(&entry) {
+    if (!ours && !judge.audits()) || !entry.is_taken() {
         return to_kernel(call, &NEEDS);
     }
     let _permitted = judge.access(call, Access::Delete, &path)?;
@@ -154,7 +149,7 @@ fn link(call: &Call<'_>, from: &At, to: &At) -> Outcome {
     if !ours && !judge.audits() {
         return kernel();
     }
-    if ours && is_there(&entry) {
+    if ours && entry.is_taken() {
         return Err(Errno::EEXIST);
     }
     let _permitted = match &source.path {
@@ -177,8 +172,7 @@ fn link(call: &Call<'_>, from: &At, to: &At) -> Outcome {
 
 /// What a name in a directory is, for a rename.
 fn look(call: &Call<'_>, entry: &Entry) -> Result<Option<Found>, Errno> {
-    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    match openat(&entry.directory.fd, entry.last(), flags, Mode::empty()) {
+    match entry.open() {
         Ok(fd) => call.hold(fd).map(Some),
         Err(rustix::io::Errno::NOENT) => Ok(None),
         Err(error) => Err(errno(error)),

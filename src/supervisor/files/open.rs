@@ -253,8 +253,7 @@ enum Seen {
 }
 
 fn look(call: &Call<'_>, entry: &Entry) -> Result<Seen, Errno> {
-    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let fd = match openat(&entry.directory.fd, &*entry.name, flags, Mode::empty()) {
+    let fd = match entry.open() {
         Ok(fd) => fd,
         Err(rustix::io::Errno::NOENT) => return Ok(Seen::Nothing),
         Err(error) => return Err(errno(error)),

@@ -57,8 +57,8 @@ impl Target {
         }
     }
 
-    /// What a path leads to is held, decided about by its real name, and reached by the descriptor:
-    /// from the host's /proc, in which workers are.
+    /// What a path leads to is held, decided about by its real name, and reached by the descriptor,
+    /// from the /proc/self/fd that workers are in.
     fn at_path(call: &Call<'_>, action: Action, path: &[u8]) -> Result<Self, Errno> {
         const AF_UNIX: u16 = 1;
         let found = call.find(&from_cwd(Last::Follow), path, Limits::NONE)?;

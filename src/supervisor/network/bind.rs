@@ -51,7 +51,7 @@ pub fn bind(call: &Call<'_>, number: i32, address: Address) -> Outcome {
 /// Makes a socket's path.
 fn make(call: &Call<'_>, socket: &Held, path: &[u8], given: &[u8]) -> Result<(), Errno> {
     let entry = call.find_entry(&from_cwd(Last::NoFollow), path, Limits::NONE)?;
-    if matches!(entry.last(), b"" | b"." | b"..") || is_there(&entry) {
+    if matches!(entry.last(), b"" | b"." | b"..") || entry.is_taken() {
         return Err(Errno::EADDRINUSE);
     }
     let _permitted = decide(call, Action::Bind, Endpoint::UnixPath(entry.path()?))?;
@@ -89,10 +89,6 @@ fn bind_beneath(
     landlock::add_path(ruleset.as_fd(), MAKE_SOCK, parent).map_err(denied)?;
     landlock::restrict_self(ruleset.as_fd()).map_err(denied)?;
     sockaddr::bind(socket, given)
-}
-
-fn is_there(entry: &Entry) -> bool {
-    statat(&entry.directory.fd, entry.last(), AtFlags::SYMLINK_NOFOLLOW).is_ok()
 }
 
 /// RACE: the caller may have changed where its path leads after it was decided about. The domain

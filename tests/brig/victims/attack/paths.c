@@ -109,6 +109,23 @@ static void file_for_link(void) {
     open_while(exchange, "fine", "to-secret", "fine");
 }
 
+// The same by absolute paths, which may be a file's own name.
+static void last_link_from_root(void) {
+    open_while(exchange, "to-fine", "to-secret", "/work/to-fine");
+}
+
+static void middle_link_from_root(void) {
+    open_while(exchange, "to-way", "to-vault", "/work/to-way/target");
+}
+
+static void directory_for_link_from_root(void) {
+    open_while(exchange_at_times, "way", "to-vault", "/work/way/target");
+}
+
+static void file_for_link_from_root(void) {
+    open_while(exchange, "fine", "to-secret", "/work/fine");
+}
+
 // Other calls than opening, on "to-way/…" while that leads to one place or the other.
 static void change_while_exchanging(void (*change)(long round)) {
     struct exchange names = {"to-way", "to-vault"};
@@ -300,6 +317,10 @@ const struct attack PATH_RACES[] = {
     {"NT-18-middle-link", middle_link},
     {"NT-18-directory-for-link", directory_for_link},
     {"NT-18-file-for-link", file_for_link},
+    {"NT-18-last-link-from-root", last_link_from_root},
+    {"NT-18-middle-link-from-root", middle_link_from_root},
+    {"NT-18-directory-for-link-from-root", directory_for_link_from_root},
+    {"NT-18-file-for-link-from-root", file_for_link_from_root},
     {"NT-18-create", making_files},
     {"NT-18-mkdir", making_directories},
     {"NT-18-rename", renaming},
