@@ -196,7 +196,7 @@ impl<'a> Call<'a> {
             return Ok(0);
         }
         let tid = self.notification.tid;
-        self.slot.reading();
+        self.slot.copying();
         let mut read = memory::read(tid, address, buffer);
         if read.as_ref().is_err_and(|error| error.raw_os_error() == Some(libc::EPERM)) {
             self.standing.privileged()?;
@@ -219,7 +219,10 @@ impl<'a> Call<'a> {
         // between and its number were given away at once; the caller's address is then written in
         // a task of the same container
         self.still_waits()?;
-        match memory::write(self.notification.tid, pointer.0, bytes).map_err(errno)? {
+        self.slot.copying();
+        let written = memory::write(self.notification.tid, pointer.0, bytes);
+        self.slot.acting();
+        match written.map_err(errno)? {
             count if count == bytes.len() => Ok(()),
             _ => Err(Errno::EFAULT),
         }

@@ -168,24 +168,21 @@ impl Minder {
         self.slots.retain(|slot| !slot.is_left());
         for slot in &self.slots {
             let elapsed = slot.elapsed();
+            answer_for_memory(slot);
             match slot.phase() {
                 Phase::Idle if slot.queue.is_closed() => slot.dismiss(),
                 Phase::Idle => {}
-                Phase::Reading if elapsed > MEMORY_DEADLINE => {
-                    slot.is_slow();
-                    give(slot.queue.listener(), slot.id(), Err(Errno::EFAULT));
-                }
                 Phase::Waiting | Phase::Ending | Phase::Ended => {
                     if elapsed > SLOW {
                         slot.is_slow();
                         self.end_if_useless(slot, standing);
                     }
                 }
-                // an autofs, a file system of another host
-                Phase::Reading | Phase::Acting | Phase::Answering if elapsed > SLOW => {
+                // a page of the caller's, an autofs, a file system of another host
+                Phase::Copying | Phase::Acting | Phase::Answering if elapsed > SLOW => {
                     slot.is_slow();
                 }
-                Phase::Reading | Phase::Acting | Phase::Answering => {}
+                Phase::Copying | Phase::Acting | Phase::Answering => {}
             }
         }
         self.see_calls_at_once();
@@ -246,5 +243,14 @@ impl Minder {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let task = openat(&self.shared.proc, tid.to_string(), flags, Mode::empty());
         Status::parse(&read_whole(&task.map_err(errno)?, "status")?)
+    }
+}
+
+/// Answers a call for a worker that does not come back from the caller's memory.
+fn answer_for_memory(slot: &Slot) {
+    // RACE: the call comes first: one that has taken this one's place in between is not answered
+    let id = slot.id();
+    if slot.copying_for().is_some_and(|time| time > MEMORY_DEADLINE) {
+        give(slot.queue.listener(), id, Err(Errno::EFAULT));
     }
 }

@@ -22,8 +22,8 @@ use crate::sys::pidfd::signal_thread;
 pub enum Phase {
     /// It has no call.
     Idle,
-    /// It may have to wait for a page of the caller's.
-    Reading,
+    /// It reads or writes the caller's memory: it may have to wait for a page of it.
+    Copying,
     /// It answers.
     Acting,
     /// It may wait for somebody else.
@@ -43,6 +43,8 @@ pub struct Slot {
     id: AtomicU64,
     /// Microseconds since the pool began.
     since: AtomicU64,
+    /// When it last began to read or write the caller's memory, likewise.
+    copying_since: AtomicU64,
     caller: AtomicI32,
     /// 0: it has ended; negative: it has not begun.
     thread: AtomicI32,
@@ -88,6 +90,7 @@ impl Slot {
             phase: AtomicU8::new(Phase::Idle as u8),
             id: AtomicU64::new(NONE),
             since: AtomicU64::new(0),
+            copying_since: AtomicU64::new(0),
             caller: AtomicI32::new(0),
             thread: AtomicI32::new(-1),
             interrupted: AtomicU64::new(NONE),
@@ -142,8 +145,9 @@ impl Slot {
     }
 
     /// From here on the worker may have to wait for a page of the caller's.
-    pub fn reading(&self) {
-        self.set_phase(Phase::Reading);
+    pub fn copying(&self) {
+        self.copying_since.store(self.pool.age(), Ordering::Relaxed);
+        self.set_phase(Phase::Copying);
     }
 
     /// From here on it does not.
@@ -246,7 +250,18 @@ impl Slot {
 
     /// How long it has been at work on the call.
     pub fn elapsed(&self) -> Duration {
-        Duration::from_micros(self.pool.age().saturating_sub(self.since()))
+        self.elapsed_from(self.since())
+    }
+
+    /// How long it has been at the caller's memory, where it is.
+    pub fn copying_for(&self) -> Option<Duration> {
+        // RACE: the phase comes first: of a time that belongs to a later one only less is thought
+        let copying = self.phase() == Phase::Copying;
+        copying.then(|| self.elapsed_from(self.copying_since.load(Ordering::Relaxed)))
+    }
+
+    fn elapsed_from(&self, since: u64) -> Duration {
+        Duration::from_micros(self.pool.age().saturating_sub(since))
     }
 
     /// The call that the worker is answering and takes a processor for, if there is one.
@@ -260,7 +275,7 @@ impl Slot {
     pub fn phase(&self) -> Phase {
         match self.phase.load(Ordering::Acquire) {
             0 => Phase::Idle,
-            1 => Phase::Reading,
+            1 => Phase::Copying,
             2 => Phase::Acting,
             3 => Phase::Waiting,
             4 => Phase::Ending,

@@ -33,12 +33,15 @@ const MOST_THREADS: u64 = 544 + 3;
 const MOST_DELAY: [u64; 2] = [20_000_000, 5_000_000];
 
 /// A container that sleeps, and its supervisor.
-struct Flooded {
-    id: String,
-    supervisor: i32,
+pub struct Flooded {
+    /// The container.
+    pub id: String,
+    /// Its supervisor's pid.
+    pub supervisor: i32,
 }
 
-fn prepare(t: &mut Test) -> std::path::PathBuf {
+/// Puts what is opened, and the profile that mediates it, in its place.
+pub fn prepare(t: &mut Test) -> std::path::PathBuf {
     for directory in ["/work", "/srv"] {
         fs::create_dir_all(t.bundle.file(directory)).unwrap();
     }
@@ -51,7 +54,8 @@ fn prepare(t: &mut Test) -> std::path::PathBuf {
     t.profile("floods.toml", MEDIATED)
 }
 
-fn started(t: &Test, create: Runner, name: &str) -> Flooded {
+/// Creates and starts a container.
+pub fn started(t: &Test, create: Runner, name: &str) -> Flooded {
     let id = t.id(name);
     create.last_arg(&id).run().ok();
     t.call(["start", &id]).ok();
@@ -92,7 +96,8 @@ impl Flooded {
         assert!(out.stdout.ends_with("done\n"), "{out:?}");
     }
 
-    fn number(&self, name: &str) -> u64 {
+    /// A number of /proc/PID/status.
+    pub fn number(&self, name: &str) -> u64 {
         let text = process::status(self.supervisor, name).expect("the supervisor lives");
         text.trim_end_matches(" kB").parse().unwrap()
     }
@@ -102,7 +107,7 @@ impl Flooded {
     }
 
     /// What it holds where nobody asks for anything.
-    fn settled(&self) -> Held {
+    pub fn settled(&self) -> Held {
         let held = || Held {
             threads: self.number("Threads"),
             descriptors: self.descriptors(),
@@ -118,7 +123,7 @@ impl Flooded {
 
     /// Looking after those that wait takes little of a processor.
     #[track_caller]
-    fn check_time(&self) {
+    pub fn check_time(&self) {
         let path = format!("/proc/{}/stat", self.supervisor);
         let ticks = || -> u64 {
             let text = fs::read_to_string(&path).unwrap();
@@ -141,14 +146,17 @@ impl Flooded {
 
 /// What a supervisor holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Held {
-    threads: u64,
-    descriptors: u64,
+pub struct Held {
+    /// How many there are.
+    pub threads: u64,
+    /// How many are open.
+    pub descriptors: u64,
     /// Anonymous memory, in KiB.
     memory: u64,
 }
 
-fn numbers(out: &Outcome) -> Vec<u64> {
+/// What a program has printed.
+pub fn numbers(out: &Outcome) -> Vec<u64> {
     out.text().split(' ').map(|one| one.parse().unwrap_or_else(|_| panic!("{out:?}"))).collect()
 }
 

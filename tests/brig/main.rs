@@ -39,6 +39,7 @@ mod residue;
 mod rootless;
 mod seccomp;
 mod soak;
+mod stalled;
 mod supervisor;
 mod tty;
 mod workload;

@@ -17,6 +17,8 @@ pub enum Feature {
     Containerd,
     /// Hierarchies of cgroup v1.
     Hierarchies,
+    /// /dev/fuse.
+    Fuse,
 }
 
 impl Feature {
@@ -41,6 +43,7 @@ impl Feature {
             Feature::Hierarchies => Path::new("/sys/fs/cgroup/cgroup.controllers")
                 .exists()
                 .then_some("this host has cgroup v2 alone"),
+            Feature::Fuse => (!Path::new("/dev/fuse").exists()).then_some("there is no /dev/fuse"),
         }
     }
 
@@ -50,6 +53,7 @@ impl Feature {
             Feature::Runc => &["beside_runc"],
             Feature::Criu => &["checkpoint"],
             Feature::Hierarchies => &["lifecycle"],
+            Feature::Fuse => &["stalled"],
             Feature::Podman | Feature::Containerd => &["engines", "user_namespaces"],
         }
     }

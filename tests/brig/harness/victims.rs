@@ -99,3 +99,13 @@ pub fn attack() -> PathBuf {
 pub fn flood() -> PathBuf {
     compile("flood.c", &["-pthread"])
 }
+
+/// Serves files over FUSE, and answers when it is told to.
+pub fn fuse() -> PathBuf {
+    compile("fuse.c", &[])
+}
+
+/// Makes calls about memory that is not delivered.
+pub fn stalled() -> PathBuf {
+    compile("stalled.c", &["-pthread"])
+}

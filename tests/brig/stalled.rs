@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Memory of a caller's that somebody else delivers, and does not: the call fails, whoever else calls
+//! is answered meanwhile, and nothing stays behind.
+//!
+//! The somebody is a FUSE server on the host, which a container can neither end nor hurry.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use rustix::mount::{UnmountFlags, unmount};
+use serde_json::json;
+
+use crate::floods::{Flooded, Held, numbers, prepare, started};
+use crate::harness::{Feature, LIMIT, Running, Test, process, require, until, victims};
+use crate::test;
+
+/// How long a call may take that is about memory which does not come, in microseconds: what the
+/// supervisor waits, and what a busy machine may add.
+const MOST_STALLED: u64 = 4_000_000;
+/// What it waits at least: less would mean that the memory was there.
+const LEAST_STALLED: u64 = 900_000;
+/// How long any other call may take.
+const MOST_BESIDE: u64 = 1_000_000;
+/// How long a caller may take to end.
+const MOST_KILLED: u64 = 1_000_000;
+
+/// A server that answers when it is told to, and a container that has its files at /fuse.
+struct Stalled {
+    // dropped first: nothing else ends before
+    server: Server,
+    container: Flooded,
+}
+
+struct Server {
+    running: Running,
+    directory: PathBuf,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.running.signal(9);
+        unmount(&self.directory, UnmountFlags::DETACH).unwrap_or_default();
+    }
+}
+
+impl Server {
+    fn start(t: &Test) -> Self {
+        let directory = t.path("fuse");
+        fs::create_dir(&directory).unwrap();
+        let program = victims::fuse();
+        let running = t.program(program.to_str().unwrap()).arg(&directory).limit(4 * LIMIT).spawn();
+        let server = Self { running, directory };
+        until("the server's files", || server.directory.join("held").exists().then_some(()));
+        server
+    }
+
+    /// How many requests wait for an answer.
+    fn held(&self) -> u64 {
+        fs::metadata(self.directory.join("held")).unwrap().len()
+    }
+
+    /// It answers from now on.
+    fn answer(&self) {
+        self.running.signal(10);
+    }
+}
+
+fn start(t: &mut Test) -> Stalled {
+    let server = Server::start(t);
+    let profile = prepare(t);
+    fs::copy(victims::stalled(), t.bundle.file("/stalled")).unwrap();
+    t.bundle.mount(json!({
+        "destination": "/fuse", "source": server.directory, "type": "bind", "options": ["bind"],
+    }));
+    t.bundle.write();
+    let create = t.brig().arg("--profile").arg(profile).args(["create", "--bundle"]);
+    let container = started(t, create.arg(&t.bundle.dir), "c");
+    Stalled { server, container }
+}
+
+impl Stalled {
+    fn spawn(&self, t: &Test, arguments: &[&str]) -> Running {
+        t.brig().args(["exec", &self.container.id, "/stalled"]).args(arguments).spawn()
+    }
+
+    /// Makes calls that stall. They end, and others do not wait for them, before the server answers.
+    #[track_caller]
+    fn check(&self, t: &Test, arguments: &[&str], calls: u64) -> Running {
+        let running = self.spawn(t, arguments);
+        let line = until("the end of calls that stall", || {
+            let text = fs::read_to_string(&running.stdout).unwrap();
+            text.split_once('\n').map(|(line, _)| line.to_owned())
+        });
+        let parse = |one: &str| one.parse::<u64>().unwrap_or_else(|_| panic!("{line}"));
+        let [faults, shortest, longest, opens, longest_open] =
+            line.split(' ').map(parse).collect::<Vec<_>>()[..]
+        else {
+            panic!("{line}")
+        };
+        assert_eq!(faults, calls, "{line}");
+        assert!(shortest > LEAST_STALLED && longest < MOST_STALLED, "{line}");
+        assert!(opens > 20 && longest_open < MOST_BESIDE, "{line}");
+        assert!(self.server.held() > 0, "nothing has stalled");
+        running
+    }
+
+    /// What the supervisor holds comes back to what it was.
+    #[track_caller]
+    fn check_settled(&self, before: Held) {
+        let after = self.container.settled();
+        assert!(after.threads <= before.threads + 2, "{before:?} {after:?}");
+        // what each of its few threads remembers of the last callers
+        assert!(after.descriptors <= before.descriptors + 20, "{before:?} {after:?}");
+    }
+}
+
+fn is_missing(test: &str) -> bool {
+    !require(Feature::Fuse, module_path!(), test)
+}
+
+#[test]
+fn a_path_that_is_not_delivered_is_a_fault_and_holds_up_nobody() {
+    if is_missing("a_path_that_is_not_delivered_is_a_fault_and_holds_up_nobody") {
+        return;
+    }
+    let mut t = test!();
+    let stalled = start(&mut t);
+    let before = stalled.container.settled();
+    stalled.check(&t, &["opens", "0", "1"], 1).wait().ok();
+    stalled.check(&t, &["opens", "100", "20"], 20).wait().ok();
+    // each has somebody who waits for it
+    let waiting = stalled.container.number("Threads");
+    assert!(waiting >= 21, "{waiting} threads");
+    stalled.container.check_time();
+    stalled.server.answer();
+    stalled.check_settled(before);
+    // delivered by now
+    let running = stalled.spawn(&t, &["opens", "100", "1"]);
+    assert_eq!(numbers(&running.wait().ok())[0], 0);
+}
+
+#[test]
+fn counts_that_cannot_be_written_are_a_fault_and_hold_up_nobody() {
+    if is_missing("counts_that_cannot_be_written_are_a_fault_and_hold_up_nobody") {
+        return;
+    }
+    let mut t = test!();
+    let stalled = start(&mut t);
+    let before = stalled.container.settled();
+    let running = stalled.check(&t, &["writes"], 1);
+    stalled.server.answer();
+    running.wait().ok();
+    stalled.check_settled(before);
+}
+
+#[test]
+fn a_server_that_dies_frees_whoever_waits_for_it() {
+    if is_missing("a_server_that_dies_frees_whoever_waits_for_it") {
+        return;
+    }
+    let mut t = test!();
+    let stalled = start(&mut t);
+    let before = stalled.container.settled();
+    stalled.check(&t, &["opens", "0", "20"], 20).wait().ok();
+    stalled.server.running.signal(9);
+    stalled.check_settled(before);
+}
+
+#[test]
+fn a_caller_that_is_killed_does_not_wait_for_its_memory() {
+    if is_missing("a_caller_that_is_killed_does_not_wait_for_its_memory") {
+        return;
+    }
+    let mut t = test!();
+    let stalled = start(&mut t);
+    let before = stalled.container.settled();
+    let took = numbers(&stalled.spawn(&t, &["killed", "0"]).wait().ok())[0];
+    assert!(took < MOST_KILLED, "{took} microseconds");
+    assert_eq!(stalled.server.held(), 1);
+    stalled.server.answer();
+    stalled.check_settled(before);
+}
+
+#[test]
+fn a_container_whose_memory_is_waited_for_can_be_deleted() {
+    if is_missing("a_container_whose_memory_is_waited_for_can_be_deleted") {
+        return;
+    }
+    let mut t = test!();
+    let stalled = start(&mut t);
+    let running = stalled.spawn(&t, &["opens", "0", "20"]);
+    until("calls that stall", || (stalled.server.held() >= 20).then_some(()));
+    t.delete(&stalled.container.id);
+    running.wait();
+    assert!(stalled.server.held() >= 20);
+    // what waits for the server ends with it, and not before
+    stalled.server.running.signal(9);
+    assert!(process::wait_for_end(stalled.container.supervisor, Duration::from_secs(10)));
+}
