@@ -2,7 +2,8 @@
 //! Memory of a caller's that somebody else delivers, and does not: the call fails, whoever else calls
 //! is answered meanwhile, and nothing stays behind.
 //!
-//! The somebody is a FUSE server on the host, which a container can neither end nor hurry.
+//! The somebody is a FUSE server on the host, which a container can neither end nor hurry, or one in the
+//! container, which has to end with it.
 
 use std::fs;
 use std::path::PathBuf;
@@ -197,4 +198,41 @@ fn a_container_whose_memory_is_waited_for_can_be_deleted() {
     // what waits for the server ends with it, and not before
     stalled.server.running.signal(9);
     assert!(process::wait_for_end(stalled.container.supervisor, Duration::from_secs(10)));
+}
+
+#[test]
+fn a_server_in_the_container_whose_device_is_connected_ends_with_it() {
+    if is_missing("a_server_in_the_container_whose_device_is_connected_ends_with_it") {
+        return;
+    }
+    let mut t = test!();
+    let profile = t.profile(
+        "device.toml",
+        "name = \"device\"\n[network]\nconnect = [\"tcp 127.0.0.1:1-7776\"]\n",
+    );
+    for (program, name) in [(victims::fuse(), "/server"), (victims::stalled(), "/stalled")] {
+        fs::copy(program, t.bundle.file(name)).unwrap();
+    }
+    fs::create_dir(t.bundle.file("/fuse")).unwrap();
+    t.bundle.capabilities(&["CAP_SYS_ADMIN", "CAP_SYS_PTRACE"]);
+    t.bundle.config["linux"]["seccomp"] = json!({ "defaultAction": "SCMP_ACT_ALLOW" });
+    t.bundle.config["linux"]["devices"] =
+        json!([{ "path": "/dev/fuse", "type": "c", "major": 10, "minor": 229, "fileMode": 0o666 }]);
+    t.bundle.config["linux"]["resources"]["devices"] = json!([
+        { "allow": false, "access": "rwm" },
+        { "allow": true, "type": "c", "major": 10, "minor": 229, "access": "rwm" },
+    ]);
+    t.bundle.args(["/bin/sleep", "1000"]);
+    t.bundle.write();
+    let create = t.brig().arg("--profile").arg(profile).args(["create", "--bundle"]);
+    let container = started(&t, create.arg(&t.bundle.dir), "c");
+    let running = t.brig().args(["exec", &container.id, "/stalled", "device"]).spawn();
+    let answer = until("the answer", || {
+        let text = fs::read_to_string(&running.stdout).unwrap();
+        text.split_once('\n').map(|(line, _)| line.to_owned())
+    });
+    assert_eq!(answer, libc::EFAULT.to_string());
+    t.delete(&container.id);
+    running.wait();
+    assert!(process::wait_for_end(container.supervisor, Duration::from_secs(5)));
 }

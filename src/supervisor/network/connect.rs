@@ -15,9 +15,12 @@ use crate::sys::sockaddr;
 
 /// Answers.
 pub fn connect(call: &Call<'_>, number: i32, address: Address) -> Outcome {
+    // nothing of the caller's is held meanwhile: a FUSE server whose device were held here, and whose
+    // page the address is in, would not end with the container, nor would this worker
+    let given = address::copy(call, address);
     let fd = call.descriptor(number)?;
     // the kernel copies the address before it looks whether it is for a socket
-    let given = address::copy(call, address)?;
+    let given = given?;
     let socket = Held::new(fd)?;
     let destination = parse(socket.kind, Action::Connect, &given)?;
     let target = Target::permitted(call, Action::Connect, &destination, &given)?;

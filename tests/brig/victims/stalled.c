@@ -5,6 +5,8 @@
 //   writes              sendmmsg(2), whose counts go into a page that is being written back
 //   killed PAGE         a process that opens the path in a page is killed: the microseconds until it
 //                       is gone
+//   device              starts the server itself and connects its device to an address in a page;
+//                       prints the error's number, and stays
 //
 // The first two print how many calls got EFAULT, how long the shortest and the longest took, and how
 // many opens in /work another process made meanwhile and how long the longest took, in microseconds.
@@ -23,6 +25,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -165,10 +168,40 @@ static void killed(intptr_t page) {
     printf("%ld\n", (long)(now() - begun));
 }
 
+// The server's own device is what the call is about: whoever holds it keeps the server's mount alive.
+static void connect_device(void) {
+    pid_t server = forked();
+    if (server == 0) {
+        execl("/server", "/server", "/fuse", NULL);
+        _exit(1);
+    }
+    while (access("/fuse/held", F_OK))
+        usleep(1000);
+    int process = syscall(SYS_pidfd_open, server, 0), device = -1;
+    char path[64], target[64] = "";
+    for (int number = 3; strcmp(target, "/dev/fuse") && number < 16; number++) {
+        snprintf(path, sizeof path, "/proc/%d/fd/%d", server, number);
+        memset(target, 0, sizeof target);
+        if (readlink(path, target, sizeof target - 1) > 0 && !strcmp(target, "/dev/fuse"))
+            device = syscall(SYS_pidfd_getfd, process, number, 0);
+    }
+    if (device < 0)
+        fail("pidfd_getfd");
+    map("/fuse/pages", ALL, PROT_READ);
+    int result = connect(device, (struct sockaddr *)memory, sizeof(struct sockaddr));
+    printf("%d\n", result < 0 ? errno : 0);
+    fflush(stdout);
+    pause();
+}
+
 int main(int count, char **arguments) {
     const char *what = count > 1 ? arguments[1] : "";
     if (!strcmp(what, "killed")) {
         killed(atoi(arguments[2]));
+        return 0;
+    }
+    if (!strcmp(what, "device")) {
+        connect_device();
         return 0;
     }
     int opens = !strcmp(what, "opens");
