@@ -37,7 +37,7 @@ user_namespaces = true
 /// How often a race is tried where the table does not say it.
 const ROUNDS: u64 = 100_000;
 /// How many seconds those may take: several times what they take on a machine that is not busy.
-const LONGEST: u64 = 120;
+const LONGEST: u64 = 300;
 /// And how many a race has to win where it should, or an attack that is no race.
 const LONG: u64 = 40;
 /// For the container that it is made in.
