@@ -174,13 +174,13 @@ impl Minder {
                 Phase::Idle => {}
                 Phase::Waiting | Phase::Ending | Phase::Ended => {
                     if elapsed > SLOW {
-                        slot.is_slow();
+                        slot.count_as_slow();
                         self.end_if_useless(slot, standing);
                     }
                 }
                 // a page of the caller's, an autofs, a file system of another host
                 Phase::Copying | Phase::Acting | Phase::Answering if elapsed > SLOW => {
-                    slot.is_slow();
+                    slot.count_as_slow();
                 }
                 Phase::Copying | Phase::Acting | Phase::Answering => {}
             }

@@ -193,12 +193,12 @@ impl Queue {
     }
 
     /// A worker waits for something else.
-    pub fn waits(&self) {
+    pub fn add_waiting(&self) {
         self.waiting.fetch_add(1, Ordering::AcqRel);
     }
 
     /// It does no more.
-    pub fn waits_no_more(&self) {
+    pub fn remove_waiting(&self) {
         self.waiting.fetch_sub(1, Ordering::AcqRel);
     }
 
@@ -268,9 +268,9 @@ mod tests {
         let queue = queue();
         queue.add_worker();
         assert!(!queue.wants_worker(0), "the one will be back");
-        queue.waits();
+        queue.add_waiting();
         assert!(queue.wants_worker(0) && queue.may_grow());
-        queue.waits_no_more();
+        queue.remove_waiting();
         queue.take_several(0);
         assert!(queue.wants_worker(1));
     }

@@ -135,12 +135,21 @@ impl Slot {
     /// The call has been answered.
     pub fn end(&self) {
         self.set_phase(Phase::Idle);
-        self.is_quick();
+        self.count_as_working();
     }
 
-    fn is_quick(&self) {
+    /// Whether it was not counted before.
+    fn count_as_waiting(&self) -> bool {
+        let first = !self.slow.swap(true, Ordering::AcqRel);
+        if first {
+            self.queue.add_waiting();
+        }
+        first
+    }
+
+    fn count_as_working(&self) {
         if self.slow.load(Ordering::Acquire) && self.slow.swap(false, Ordering::AcqRel) {
-            self.queue.waits_no_more();
+            self.queue.remove_waiting();
         }
     }
 
@@ -160,12 +169,10 @@ impl Slot {
     /// Ends with [`Wait::Interrupted`] where a signal for the caller is the reason that it was ended,
     /// and with [`Wait::Gone`] where the caller is not there any more.
     pub fn wait<T>(&self, act: impl FnMut() -> rustix::io::Result<T>) -> Wait<T> {
-        if !self.slow.swap(true, Ordering::AcqRel) {
-            self.queue.waits();
-        }
+        self.count_as_waiting();
         self.pool.ask(Request::Look);
         let done = self.may_wait(act);
-        self.is_quick();
+        self.count_as_working();
         done
     }
 
@@ -285,12 +292,8 @@ impl Slot {
     }
 
     /// It takes so long that it counts as waiting.
-    pub fn is_slow(&self) {
-        if self.slow.swap(true, Ordering::AcqRel) {
-            return;
-        }
-        self.queue.waits();
-        if self.phase() == Phase::Waiting {
+    pub fn count_as_slow(&self) {
+        if self.count_as_waiting() && self.phase() == Phase::Waiting {
             self.queue.surprise(self.pool.age());
         }
     }

@@ -9,8 +9,9 @@
 //! has been decided about. So does everything for a while after something was not ready to be
 //! opened, as a FIFO is without its other end: the long way knows before what it opens.
 //!
-//! RACE: something else may be put there before it is opened. Opening it has no effect: nothing is
-//! made or cut, and what has another name by then is closed unseen.
+//! RACE: something else may be put there before it is opened. Opening makes and cuts nothing, and what
+//! has another name by then is closed unseen. A device that may be read but not controlled is opened
+//! and closed, which is no more than what the policy allows.
 
 use brig_policy::path::AbsPath;
 use brig_policy::policy::{Access, AccessSet, Errno};
@@ -20,6 +21,7 @@ use super::open::{NEEDS, Wanted, accesses, deliver};
 use super::to_kernel;
 use crate::supervisor::answer::{Outcome, Reply};
 use crate::supervisor::caller::Call;
+use crate::supervisor::judge::Permitted;
 use crate::supervisor::slot::Wait;
 
 /// No link of any kind on the way.
@@ -43,11 +45,11 @@ pub fn open(call: &Call<'_>, path: &[u8], wanted: Wanted) -> Option<Outcome> {
         return if shared.judge.audits() { None } else { go_on(call, &name, wanted) };
     }
     let has_effects = OFlags::CREATE.union(OFlags::TMPFILE).union(OFlags::TRUNC);
-    let has_effects = wanted.flags.intersects(has_effects);
-    if has_effects || call.slot.is_wary() || !shared.judge.allows_silently(needs, &name) {
+    if wanted.flags.intersects(has_effects) || call.slot.is_wary() {
         return None;
     }
-    open_allowed(call, &name, wanted)
+    let permitted = shared.judge.permit_silently(needs, &name)?;
+    open_allowed(call, &name, wanted, &permitted)
 }
 
 /// Lets the kernel go on where no link leads elsewhere.
@@ -63,7 +65,7 @@ fn go_on(call: &Call<'_>, name: &AbsPath, wanted: Wanted) -> Option<Outcome> {
     }
 }
 
-fn open_allowed(call: &Call<'_>, name: &AbsPath, wanted: Wanted) -> Option<Outcome> {
+fn open_allowed(call: &Call<'_>, name: &AbsPath, wanted: Wanted, _: &Permitted) -> Option<Outcome> {
     call.assume().ok()?;
     // a FIFO's other end notices that it is opened
     call.still_waits().ok()?;
@@ -86,6 +88,6 @@ fn open_allowed(call: &Call<'_>, name: &AbsPath, wanted: Wanted) -> Option<Outco
         FileType::CharacterDevice | FileType::BlockDevice => AccessSet::of(&[Access::Ioctl]),
         _ => AccessSet::EMPTY,
     };
-    let allowed = call.shared.judge.allows_silently(besides, name);
-    allowed.then(|| deliver(found.fd, wanted))
+    let _permitted = call.shared.judge.permit_silently(besides, name)?;
+    Some(deliver(found.fd, wanted))
 }
