@@ -5,7 +5,7 @@
 //! notification was still waiting after the reading, so that it was not another task with the same
 //! number; no pointer is read twice; no length is believed.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 
@@ -28,6 +28,8 @@ use crate::sys::notify::{self, Notification};
 
 /// No system call of the table has more in one piece.
 const MOST: usize = 1 << 20;
+/// What is copied without asking for memory first: most strings.
+const FEW: usize = 256;
 
 /// What belongs to the thread that answers.
 #[derive(Clone, Copy, Debug)]
@@ -59,6 +61,8 @@ pub struct Call<'a> {
     /// The tasks that the worker remembers.
     tasks: &'a Tasks,
     task: OnceCell<Rc<Task>>,
+    /// Whether the task, known from an earlier call, was alive after the last look at its memory.
+    outlived: Cell<bool>,
     status: OnceCell<Status>,
     identity: OnceCell<Identity>,
 }
@@ -83,6 +87,7 @@ impl<'a> Call<'a> {
             layout,
             tasks,
             task,
+            outlived: Cell::new(false),
             status,
             identity,
         }
@@ -99,6 +104,18 @@ impl<'a> Call<'a> {
         }
     }
 
+    /// That what has been read was the caller's own: enough for what has no effect but for who gets
+    /// the answer, which the kernel gives to nobody who does not wait.
+    ///
+    /// RACE: the number could have been another task's when its memory was read. Not that of one
+    /// that was known by it before this call came, and was alive afterwards.
+    ///
+    /// # Errors
+    /// ESRCH where it was not; nobody sees that.
+    pub fn was_read(&self) -> Result<(), Errno> {
+        if self.outlived.get() { Ok(()) } else { self.still_waits() }
+    }
+
     /// The task that waits.
     ///
     /// RACE: the number may be another task's by now; what is opened for a task stays with it, and
@@ -109,6 +126,7 @@ impl<'a> Call<'a> {
         }
         let tid = self.notification.tid;
         if let Some(known) = self.tasks.recall(tid) {
+            self.outlived.set(true);
             return Ok(self.task.get_or_init(|| known));
         }
         let task = Rc::new(Task::open(&self.shared.proc, tid)?);
@@ -182,9 +200,16 @@ impl<'a> Call<'a> {
     pub fn string(&self, mut reading: Reading) -> Result<Vec<u8>, Errno> {
         loop {
             let span = reading.wanted()?;
-            let mut bytes = vec![0; span.length()];
-            let count = self.read_some(span.address().0, &mut bytes)?;
-            match reading.take(bytes.get(..count).unwrap_or(&bytes))? {
+            let (mut few, mut many) = ([0; FEW], Vec::new());
+            let bytes = match few.get_mut(..span.length()) {
+                Some(bytes) => bytes,
+                None => {
+                    many.resize(span.length(), 0);
+                    &mut many
+                }
+            };
+            let count = self.read_some(span.address().0, bytes)?;
+            match reading.take(bytes.get(..count).unwrap_or(bytes))? {
                 Progress::Complete(string) => return Ok(string),
                 Progress::More(rest) => reading = rest,
             }
@@ -196,6 +221,7 @@ impl<'a> Call<'a> {
             return Ok(0);
         }
         let tid = self.notification.tid;
+        self.outlived.set(false);
         self.slot.copying();
         let mut read = memory::read(tid, address, buffer);
         if read.as_ref().is_err_and(|error| error.raw_os_error() == Some(libc::EPERM)) {

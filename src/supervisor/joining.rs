@@ -5,7 +5,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow, bail};
 use brig_policy::call::status::Status;
@@ -15,6 +15,7 @@ use brig_policy::policy::AccessSet;
 use rustix::fs::{Mode, OFlags, openat, readlinkat};
 
 use super::judge::{Judge, Native};
+use super::moves::Names;
 use super::task::GroupChanges;
 use super::{READY, Roots, Setup, Shared, budget, caller, confine, dispatch, log, serve};
 use crate::sys::{namespace, socket};
@@ -78,7 +79,7 @@ pub fn place_itself(
         nesting: setup.nesting,
         calls: dispatch::Calls::new(),
         copies: budget::Budget::default(),
-        names: RwLock::new(()),
+        names: Names::default(),
         continued: serve::numbers(setup.continued)?,
         proc,
     };

@@ -23,6 +23,7 @@ mod joining;
 mod judge;
 mod log;
 mod minder;
+mod moves;
 mod network;
 mod place;
 mod pool;
@@ -38,8 +39,8 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -59,6 +60,7 @@ pub use joining::introduce;
 use joining::{Placed, place_itself, receive_namespaces};
 use judge::Judge;
 pub use log::{SECOND_HALF, STATE_FILE, Target as Log};
+use moves::Names;
 use pool::Pool;
 use task::GroupChanges;
 
@@ -147,8 +149,8 @@ pub struct Shared {
     pub calls: dispatch::Calls,
     /// What large copies of callers' data share.
     pub copies: budget::Budget,
-    /// Read by what makes or removes a name, written by what moves one.
-    pub names: RwLock<()>,
+    /// Names while they are changed.
+    pub names: Names,
     /// Native numbers of calls that are continued without a look.
     pub continued: Vec<i32>,
 }

@@ -211,6 +211,25 @@ impl Call<'_> {
         let path = real_path(fd.as_fd(), &stat)?;
         Ok(Found { fd, path, stat })
     }
+
+    /// The name that a path which follows no link has, and where its walk begins; `None`: it is not
+    /// written as a name is.
+    pub fn name_of(&self, base: Base, path: &[u8]) -> Option<(Start, AbsPath)> {
+        if path.first() == Some(&b'/') {
+            return Some((Start::Root(None), AbsPath::new(path).ok()?));
+        }
+        if path.split(|byte| *byte == b'/').any(|name| matches!(name, b"" | b"." | b"..")) {
+            return None;
+        }
+        let fd = self.base(base).ok()?;
+        let mut name = readlinkat(CWD, by_descriptor(fd.as_fd()), Vec::new()).ok()?.into_bytes();
+        // what is beneath a directory that has been removed is not there, whatever this says
+        if name.last() != Some(&b'/') {
+            name.push(b'/');
+        }
+        name.extend_from_slice(path);
+        Some((Start::Base(fd), AbsPath::new(&name).ok()?))
+    }
 }
 
 /// Where a way begins.
@@ -224,7 +243,7 @@ pub enum Start {
 
 impl Start {
     /// The directory.
-    fn fd<'a>(&'a self, shared: &'a Shared) -> BorrowedFd<'a> {
+    pub fn fd<'a>(&'a self, shared: &'a Shared) -> BorrowedFd<'a> {
         match self {
             Self::Root(None) => shared.root.as_fd(),
             Self::Root(Some(fd)) | Self::Base(fd) => fd.as_fd(),
@@ -238,6 +257,12 @@ pub fn nofollow(last: Last) -> OFlags {
         Last::Follow => OFlags::empty(),
         Last::NoFollow => OFlags::NOFOLLOW,
     }
+}
+
+/// Whether an open file has this name.
+pub fn has_name(fd: BorrowedFd<'_>, name: &AbsPath) -> bool {
+    let is = |stat: Stat| real_path(fd, &stat).is_ok_and(|path| path.as_ref() == Some(name));
+    fstat(fd).is_ok_and(is)
 }
 
 /// The name that a file has now, as the container's first process would see it; what has been

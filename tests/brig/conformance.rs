@@ -66,7 +66,6 @@ const BY_DESCRIPTOR: Difference = Difference {
 const KNOWN_OF_FILES: &[Difference] = &[
     NOFOLLOW,
     Difference { case: "openat O_CREAT|O_NOFOLLOW, ", ..NOFOLLOW },
-    Difference { case: "flags O_DIRECTORY|O_NOFOLLOW, dir", ..NOFOLLOW },
     Difference {
         case: "full table, absent",
         shows: Shows::Anywhere,

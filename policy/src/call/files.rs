@@ -218,9 +218,9 @@ enum Operation {
     },
 }
 
-/// A call.
+/// A call: a row of the table.
 #[derive(Debug)]
-struct Row {
+pub struct Row {
     name: &'static str,
     spot: Spot,
     operation: Operation,
@@ -299,20 +299,36 @@ static TABLE: &[Row] = &[
     ),
 ];
 
+/// The row of a call; `None`: it is none about files. For who decodes many: looking it up takes
+/// longer than decoding.
+#[must_use]
+pub fn row_of(call: Syscall) -> Option<&'static Row> {
+    TABLE.iter().find(|row| row.name == call.name())
+}
+
 /// What a call about files asks for; `None`: it is none.
 ///
 /// # Errors
 /// What the kernel answers to flags that it does not know.
 #[must_use]
 pub fn decode(call: Syscall, args: &[u64; 6], layout: Layout) -> Option<Result<Request, Errno>> {
-    let row = TABLE.iter().find(|row| row.name == call.name())?;
-    Some(Decoding { args, layout }.request(row))
+    row_of(call).map(|row| row.decode(args, layout))
+}
+
+impl Row {
+    /// What the call asks for.
+    ///
+    /// # Errors
+    /// What the kernel answers to flags that it does not know.
+    pub fn decode(&self, args: &[u64; 6], layout: Layout) -> Result<Request, Errno> {
+        Decoding { args, layout }.request(self)
+    }
 }
 
 /// Whether the table has the call.
 #[must_use]
 pub fn is_known(call: Syscall) -> bool {
-    TABLE.iter().any(|row| row.name == call.name())
+    row_of(call).is_some()
 }
 
 /// A call's registers.

@@ -10,16 +10,16 @@ mod names;
 mod open;
 mod straight;
 
-use brig_policy::call::files::{Request, decode};
+use brig_policy::call::files::{Request, Row};
 use brig_policy::policy::{Access, AccessSet};
 
 use super::answer::Outcome;
 use super::caller::Call;
 
-/// Answers; `None`: it is no call about files.
-pub fn answer(call: &Call<'_>) -> Option<Outcome> {
-    let request = decode(call.syscall, &call.notification.args, call.layout)?;
-    Some(request.and_then(|request| match request {
+/// Answers a call of this row.
+pub fn answer(call: &Call<'_>, row: &Row) -> Outcome {
+    let request = row.decode(&call.notification.args, call.layout)?;
+    match request {
         Request::Open { at, how } => open::open(call, &at, how),
         Request::Truncate { at, length } => open::truncate(call, &at, length),
         Request::MakeDirectory { .. }
@@ -36,7 +36,7 @@ pub fn answer(call: &Call<'_>) -> Option<Outcome> {
         | Request::SetAttributeWith { .. }
         | Request::RemoveAttribute { .. }
         | Request::SetFileAttributes { .. } => metadata::change(call, &request),
-    }))
+    }
 }
 
 /// Leaves it to the kernel.

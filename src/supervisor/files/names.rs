@@ -77,7 +77,7 @@ fn make(
     }
     call.standing.set_umask(call.status()?.umask);
     call.assume()?;
-    let _names = call.shared.names.read();
+    let _names = call.shared.names.hold();
     call.still_waits()?;
     act(&entry, &permitted).map_err(errno)?;
     Ok(Reply::Value(0))
@@ -125,7 +125,7 @@ fn remove(call: &Call<'_>, at: &At, flags: AtFlags) -> Outcome {
         return to_kernel(call, &NEEDS);
     }
     call.assume()?;
-    let _names = call.shared.names.read();
+    let _names = call.shared.names.hold();
     call.still_waits()?;
     unlinkat(entry.directory.fd.as_fd(), &*entry.name, flags).map_err(errno)?;
     Ok(Reply::Value(0))
@@ -163,7 +163,7 @@ fn link(call: &Call<'_>, from: &At, to: &At) -> Outcome {
         return kernel();
     }
     call.assume()?;
-    let _names = call.shared.names.read();
+    let _names = call.shared.names.hold();
     call.still_waits()?;
     let (directory, old) = (entry.directory.fd.as_fd(), source.by_descriptor());
     linkat(CWD, old, directory, &*entry.name, AtFlags::SYMLINK_FOLLOW).map_err(errno)?;
@@ -199,7 +199,7 @@ fn rename(call: &Call<'_>, from: &At, to: &At, flags: u32) -> Outcome {
     }
     // RACE: what is moved or overwritten could become something else: where names are brig's to
     // change nobody changes them now, and where they are not, the worst is taken
-    let _names = call.shared.names.write();
+    let alone = call.shared.names.hold_alone();
     let Ok(Some(source)) = look(call, &old) else { return kernel() };
     let Ok(target) = look(call, &new) else { return kernel() };
     let exchange = flags.contains(RenameFlags::EXCHANGE);
@@ -223,7 +223,8 @@ fn rename(call: &Call<'_>, from: &At, to: &At, flags: u32) -> Outcome {
     call.assume()?;
     call.still_waits()?;
     let (from, to) = (old.directory.fd.as_fd(), new.directory.fd.as_fd());
-    renameat_with(from, &*old.name, to, &*new.name, flags).map_err(errno)?;
+    let renamed = alone.move_names(|| renameat_with(from, &*old.name, to, &*new.name, flags));
+    renamed.map_err(errno)?;
     Ok(Reply::Value(0))
 }
 

@@ -47,7 +47,7 @@ pub fn open(call: &Call<'_>, at: &At, how: How) -> Outcome {
         return kernel();
     }
     let Ok(path) = call.path(at.path) else { return kernel() };
-    if let Some(outcome) = straight::open(call, &path, wanted) {
+    if let Some(outcome) = straight::open(call, at.base, &path, wanted) {
         return outcome;
     }
     let last = match wanted.flags.contains(OFlags::NOFOLLOW) {
@@ -280,7 +280,7 @@ fn make(call: &Call<'_>, entry: &Entry, wanted: Wanted) -> Result<Option<Outcome
     let _permitted = permit(call, &path, needs)?;
     call.standing.set_umask(call.status()?.umask);
     call.assume()?;
-    let _names = call.shared.names.read();
+    let _names = call.shared.names.hold();
     call.still_waits()?;
     // a link in the last place is never followed where the file must be new
     let flags = wanted.flags | OFlags::EXCL | OFlags::CLOEXEC;

@@ -60,7 +60,7 @@ fn make(call: &Call<'_>, socket: &Held, path: &[u8], given: &[u8]) -> Result<(),
         return Err(Errno::EACCES);
     }
     call.standing.set_umask(call.status()?.umask);
-    let _names = call.shared.names.read();
+    let _names = call.shared.names.hold();
     begin(call)?;
     let parent = entry.directory.fd.as_fd();
     let made = thread::scope(|scope| {
