@@ -71,7 +71,14 @@ fn number(error: &io::Error) -> i32 {
     error.raw_os_error().unwrap_or(libc::EIO)
 }
 
-/// An error of the kernel's as what the caller gets.
+/// An error of the kernel's as what the caller gets. It is not the caller that has too many files
+/// open where the supervisor has.
 pub fn errno(error: impl Into<io::Error>) -> Errno {
-    Errno(number(&error.into()))
+    match number(&error.into()) {
+        libc::EMFILE => NO_DESCRIPTORS,
+        number => Errno(number),
+    }
 }
+
+/// What a caller gets where the supervisor has no descriptor for its call.
+pub const NO_DESCRIPTORS: Errno = Errno(libc::ENFILE);

@@ -18,7 +18,7 @@ use brig_policy::seccomp::Syscall;
 use rustix::fs::{Mode, OFlags, openat, readlinkat};
 use rustix::process::PidfdGetfdFlags;
 
-use super::answer::errno;
+use super::answer::{NO_DESCRIPTORS, errno};
 use super::slot::Slot;
 use super::standing::{Identity, Standing};
 use super::task::{Task, Tasks};
@@ -63,6 +63,8 @@ pub struct Call<'a> {
     task: OnceCell<Rc<Task>>,
     /// Whether the task, known from an earlier call, was alive after the last look at its memory.
     outlived: Cell<bool>,
+    /// Whether something could not be looked at for want of a descriptor.
+    starved: Cell<bool>,
     status: OnceCell<Status>,
     identity: OnceCell<Identity>,
 }
@@ -88,6 +90,7 @@ impl<'a> Call<'a> {
             tasks,
             task,
             outlived: Cell::new(false),
+            starved: Cell::new(false),
             status,
             identity,
         }
@@ -114,6 +117,19 @@ impl<'a> Call<'a> {
     /// ESRCH where it was not; nobody sees that.
     pub fn was_read(&self) -> Result<(), Errno> {
         if self.outlived.get() { Ok(()) } else { self.still_waits() }
+    }
+
+    /// Takes note of what could not be looked at for want of a descriptor.
+    pub fn looked<T>(&self, found: Result<T, Errno>) -> Result<T, Errno> {
+        if matches!(found, Err(NO_DESCRIPTORS)) {
+            self.starved.set(true);
+        }
+        found
+    }
+
+    /// Whether something could not.
+    pub fn is_starved(&self) -> bool {
+        self.starved.get()
     }
 
     /// The task that waits.

@@ -29,6 +29,7 @@ const CALLS: &[&str] = &[
     "close",
     "connect",
     "dup",
+    "dup3",
     "exit",
     "exit_group",
     "fchdir",

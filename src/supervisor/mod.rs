@@ -259,6 +259,10 @@ fn live(ends: Ends, setup: &Setup<'_>) -> anyhow::Result<()> {
     let ends = serve::Ends { control, added, heart, init: init_fd };
     let served = serve::serve(ends, pool);
     closer.close(LAST_LINES);
+    // RACE: a worker may be waiting, as nobody's signal ends it, for a server whose device it holds, and
+    // which ends when nobody holds that any more. Nothing becomes free that another worker could open
+    // something by: all that is left to be done is done to /dev/null, and fails
+    descriptors::cover_from(3, rustix::stdio::stdin());
     served
 }
 

@@ -131,6 +131,10 @@ impl Call<'_> {
     /// # Errors
     /// What the kernel says about it.
     pub fn find(&self, at: &At, path: &[u8], limits: Limits) -> Result<Found, Errno> {
+        self.looked(self.look_for(at, path, limits))
+    }
+
+    fn look_for(&self, at: &At, path: &[u8], limits: Limits) -> Result<Found, Errno> {
         if path.is_empty() {
             return match (at.empty, at.base) {
                 (Empty::Refused, _) => Err(Errno::ENOENT),

@@ -6,6 +6,7 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use brig_policy::seccomp::{Arch, Syscall};
@@ -16,6 +17,9 @@ use super::pool::Pool;
 use super::queue::Queue;
 use super::{LISTENER, READY, watch};
 use crate::sys::{notify, signal, socket};
+
+/// How long nobody is let in after somebody could not be.
+const REST: Duration = Duration::from_millis(10);
 
 /// The native numbers of calls.
 ///
@@ -57,6 +61,8 @@ struct Seat {
     arriving: Vec<OwnedFd>,
     queues: Vec<Arc<Queue>>,
     pool: Pool,
+    /// Descriptors for added processes, where the workload's calls have taken all others.
+    spare: Vec<OwnedFd>,
     /// How the caller of create looks from here.
     operator: u32,
 }
@@ -70,9 +76,9 @@ pub fn serve(ends: Ends, pool: Pool) -> anyhow::Result<()> {
     let Ends { control, added, heart, init } = ends;
     let operator = sockopt::socket_peercred(&control).context("SO_PEERCRED")?.uid.as_raw();
     socket::send(control.as_fd(), READY, &[]).context("answer")?;
-    let (arriving, queues) = (Vec::new(), Vec::new());
+    let (arriving, queues, spare) = (Vec::new(), Vec::new(), Vec::new());
     let control = Some(control);
-    let mut seat = Seat { control, added, heart, init, arriving, queues, pool, operator };
+    let mut seat = Seat { control, added, heart, init, arriving, queues, pool, spare, operator };
     while seat.control.is_some() || !seat.queues.is_empty() {
         seat.turn()?;
     }
@@ -81,6 +87,7 @@ pub fn serve(ends: Ends, pool: Pool) -> anyhow::Result<()> {
 
 impl Seat {
     fn turn(&mut self) -> anyhow::Result<()> {
+        self.put_by();
         let nothing = PollFlags::empty();
         let mut fds: Vec<PollFd<'_>> = Vec::new();
         // calls are the workers'; here only the end of the callers matters
@@ -110,6 +117,15 @@ impl Seat {
             self.accept();
         }
         if heart.is_empty() { Ok(()) } else { self.beat() }
+    }
+
+    /// A connection takes a descriptor, and the listener that comes by it.
+    fn put_by(&mut self) {
+        const SPARE: usize = 2;
+        while self.spare.len() < SPARE {
+            let Ok(one) = self.init.try_clone() else { return };
+            self.spare.push(one);
+        }
     }
 
     fn end_queues(&mut self, ready: &[PollFlags]) {
@@ -145,6 +161,7 @@ impl Seat {
             if ready.next().is_none_or(|flags| flags.is_empty()) {
                 return true;
             }
+            self.spare.clear();
             found.extend(receive_listener(connection));
             false
         });
@@ -154,7 +171,13 @@ impl Seat {
     /// Only who may create containers may add processes to one. The socket lies in a directory that
     /// the container cannot reach; this is the second lock.
     fn accept(&mut self) {
-        let Ok(connection) = accept_with(&self.added, SocketFlags::CLOEXEC) else { return };
+        self.spare.pop();
+        let Ok(connection) = accept_with(&self.added, SocketFlags::CLOEXEC) else {
+            // RACE: a worker may have been faster; who comes waits, and this thread does not turn round
+            // without a rest
+            std::thread::sleep(REST);
+            return;
+        };
         let trusted = sockopt::socket_peercred(&connection)
             .is_ok_and(|peer| peer.uid.as_raw() == self.operator);
         if trusted && self.arriving.len() < 64 {

@@ -2,7 +2,7 @@
 //! Descriptors as numbers: which are inherited over execve(2), which are open.
 
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 /// `close_range(first, ~0, CLOSE_RANGE_CLOEXEC)`: nothing from `first` on survives an execve.
 pub fn close_on_exec_from(first: RawFd) -> io::Result<()> {
@@ -48,6 +48,26 @@ pub fn move_up(fd: &OwnedFd, at_least: RawFd) -> io::Result<OwnedFd> {
     super::check(raw.into())?;
     // SAFETY: the kernel has just made this descriptor for us.
     Ok(unsafe { OwnedFd::from_raw_fd(raw) })
+}
+
+/// `dup3(fd, number, O_CLOEXEC)` for every open number from `first` on: what was open is closed, and
+/// whoever still uses a number uses `fd`.
+///
+/// Only for a process that is about to end: what its threads hold is taken from them. Numbers are
+/// given away from below, so that looking ends where many in a row are free.
+pub fn cover_from(first: RawFd, fd: impl AsFd) {
+    const MANY: RawFd = 1024;
+    let fd = fd.as_fd().as_raw_fd();
+    let (mut number, mut free) = (first, 0);
+    while free < MANY {
+        free = if is_open(number) { 0 } else { free + 1 };
+        if free == 0 {
+            // SAFETY: integers only; no number becomes free that somebody could take for his own. In
+            // the worst case (EBUSY: it is being opened) it stays what it is.
+            unsafe { libc::dup3(fd, number, libc::O_CLOEXEC) };
+        }
+        number += 1;
+    }
 }
 
 /// `dup2(fd, number)`: the descriptor under a number of one's choice, surviving nothing else.

@@ -2,7 +2,7 @@
 //! A supervisor that is asked for more than is polite: what it holds stays bounded, and whoever asks
 //! for little is answered.
 //!
-//! `BRIG_RACE_ROUNDS` says how many callers are killed in the middle of a call.
+//! A hundred thousand callers are killed in the middle of a call, or as many as `BRIG_RACE_ROUNDS` says.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -67,6 +67,20 @@ fn start(t: &mut Test) -> Flooded {
     let profile = prepare(t);
     let create = t.brig().arg("--profile").arg(profile).args(["create", "--bundle"]);
     started(t, create.arg(&t.bundle.dir), "c")
+}
+
+fn start_another(t: &mut Test) -> Flooded {
+    let mut other = t.another_bundle("other");
+    for directory in ["work", "srv"] {
+        fs::create_dir_all(other.file(directory)).unwrap();
+    }
+    fs::write(other.file("/work/a.txt"), "text\n").unwrap();
+    fs::copy(t.bundle.file("/flood"), other.file("/flood")).unwrap();
+    other.args(["/bin/sleep", "1000"]);
+    other.write();
+    let profile = t.operator().join("profiles/floods.toml");
+    let create = t.brig().arg("--profile").arg(profile).args(["create", "--bundle"]);
+    started(t, create.arg(&other.dir), "o")
 }
 
 impl Flooded {
@@ -184,17 +198,7 @@ fn five_hundred_threads_that_call_at_once_are_all_answered() {
 fn a_flood_in_one_container_does_not_hold_up_another() {
     let mut t = test!();
     let flooded = start(&mut t);
-    let mut other = t.another_bundle("other");
-    for directory in ["work", "srv"] {
-        fs::create_dir_all(other.file(directory)).unwrap();
-    }
-    fs::write(other.file("/work/a.txt"), "text\n").unwrap();
-    fs::copy(t.bundle.file("/flood"), other.file("/flood")).unwrap();
-    other.args(["/bin/sleep", "1000"]);
-    other.write();
-    let profile = t.operator().join("profiles/floods.toml");
-    let create = t.brig().arg("--profile").arg(profile).args(["create", "--bundle"]);
-    let other = started(&t, create.arg(&other.dir), "o");
+    let other = start_another(&mut t);
     let alone = other.numbers(&t, &["latency", "500"]);
     let flood = flooded.flood(&t, &["storm", "500", "1000000"]).spawn();
     until("the flood", || (flooded.number("Threads") > 4).then_some(()));
@@ -228,21 +232,123 @@ fn hundreds_of_calls_that_wait_hold_up_no_other_and_hold_little() {
 
 #[test]
 fn callers_that_are_killed_leave_nothing_behind() {
+    const ROUNDS: &str = "100000";
     let mut t = test!();
     let flooded = start(&mut t);
-    flooded.numbers(&t, &["killed", "100", "5"]);
+    flooded.numbers(&t, &["killed", "1000", "60"]);
     let before = flooded.settled();
-    let (rounds, seconds) = match std::env::var("BRIG_RACE_ROUNDS") {
-        Ok(rounds) => (rounds, "600"),
-        Err(_) => ("100000".to_owned(), "8"),
-    };
-    let done = flooded.flood(&t, &["killed", &rounds, seconds]).limit(20 * LIMIT).run().ok();
-    assert!(numbers(&done)[0] > 1000.min(rounds.parse().unwrap()), "{done:?}");
+    let rounds = std::env::var("BRIG_RACE_ROUNDS").unwrap_or(ROUNDS.to_owned());
+    let limit = LIMIT * 10 * rounds.parse::<u32>().unwrap().div_ceil(100_000);
+    let seconds = limit.as_secs().to_string();
+    let done = flooded.flood(&t, &["killed", &rounds, &seconds]).limit(2 * limit).run().ok();
+    assert_eq!(numbers(&done), [rounds.parse::<u64>().unwrap()], "of all in {seconds} s");
     let after = flooded.settled();
     assert!(after.threads <= before.threads + 2, "{before:?} {after:?}");
     // what each of its few threads remembers of the last callers
     assert!(after.descriptors <= before.descriptors + 80, "{before:?} {after:?}");
     assert!(after.memory <= before.memory + 1024, "{before:?} {after:?}");
+}
+
+/// More processes than the kernel may allow by default.
+struct ManyProcesses(String);
+
+impl ManyProcesses {
+    const PATH: &str = "/proc/sys/kernel/pid_max";
+
+    fn allow(count: u32) -> Self {
+        let before = fs::read_to_string(Self::PATH).unwrap();
+        if before.trim().parse::<u32>().unwrap() < count {
+            fs::write(Self::PATH, count.to_string()).unwrap();
+        }
+        Self(before)
+    }
+}
+
+impl Drop for ManyProcesses {
+    fn drop(&mut self) {
+        fs::write(Self::PATH, &self.0).unwrap();
+    }
+}
+
+/// How many calls wait at once.
+const QUEUED: u64 = 1 << 16;
+
+impl Flooded {
+    /// So many threads call that most wait for a worker.
+    fn queue(&self, t: &Test) -> Running {
+        let running = self.flood(t, &["queued", &QUEUED.to_string()]).limit(10 * LIMIT).spawn();
+        let line = until("calls that wait", || {
+            let text = fs::read_to_string(&running.stdout).unwrap();
+            text.split_once('\n').map(|(line, _)| line.to_owned())
+        });
+        assert_eq!(line, "calling");
+        running
+    }
+}
+
+#[test]
+fn a_queue_of_many_thousands_is_answered_and_holds_up_no_other_container() {
+    let mut t = test!();
+    let _many = ManyProcesses::allow(200_000);
+    let flooded = start(&mut t);
+    let other = start_another(&mut t);
+    let alone = other.numbers(&t, &["latency", "500"]);
+    let running = flooded.queue(&t);
+    let beside = other.numbers(&t, &["latency", "500"]);
+    assert!(beside[0] < 10 * alone[0] + 5_000, "alone {alone:?}, beside {beside:?}");
+    flooded.check_bounds();
+    flooded.check_time();
+    // a writer is there: all go on
+    let fifo = fs::File::options().read(true).write(true).open(t.bundle.file("/work/fifo0")).unwrap();
+    let out = running.wait().ok();
+    drop(fifo);
+    assert_eq!(out.stdout, format!("calling\n{QUEUED}\n"));
+    flooded.check_bounds();
+    assert_eq!(flooded.numbers(&t, &["alike", "20"]), [20]);
+}
+
+#[test]
+fn a_container_with_many_thousands_of_calls_that_wait_can_be_deleted() {
+    let mut t = test!();
+    let _many = ManyProcesses::allow(200_000);
+    let flooded = start(&mut t);
+    let running = flooded.queue(&t);
+    t.delete(&flooded.id);
+    running.wait();
+    assert!(process::wait_for_end(flooded.supervisor, LIMIT));
+}
+
+#[test]
+fn a_supervisor_without_descriptors_denies_what_is_denied_and_recovers() {
+    let mut t = test!();
+    let flooded = start(&mut t);
+    let before = flooded.settled();
+    let pid = rustix::process::Pid::from_raw(flooded.supervisor);
+    let limit = |current| {
+        let resource = rustix::process::Resource::Nofile;
+        let old = rustix::process::getrlimit(resource);
+        let new = rustix::process::Rlimit { current: Some(current), maximum: old.maximum };
+        rustix::process::prlimit(pid, resource, new).unwrap().current
+    };
+    let usual = limit(before.descriptors + 40).unwrap();
+    fs::remove_file(t.bundle.file("/work/go")).unwrap_or_default();
+    let running = flooded.flood(&t, &["starved", "60"]).spawn();
+    let line = until("what came of it", || {
+        let text = fs::read_to_string(&running.stdout).unwrap();
+        text.split_once('\n').map(|(line, _)| line.to_owned())
+    });
+    let told: Vec<u64> = line.split(' ').map(|one| one.parse().expect(&line)).collect();
+    assert_eq!(told[..2], [0, 0], "given, strange: {told:?}");
+    assert!(told[3] > 0, "it has had enough descriptors: {told:?}");
+    flooded.check_time();
+    // an operator comes in all the same, or is told at once
+    let added = t.brig().args(["exec", &flooded.id, "/bin/true"]).run();
+    println!("exec meanwhile: {added:?}");
+    limit(usual);
+    flooded.unblock(&t, running);
+    let after = flooded.settled();
+    assert!(after.threads <= before.threads + 2, "{before:?} {after:?}");
+    assert_eq!(flooded.numbers(&t, &["alike", "20"]), [20]);
 }
 
 #[test]

@@ -200,16 +200,15 @@ fn a_container_whose_memory_is_waited_for_can_be_deleted() {
     assert!(process::wait_for_end(stalled.container.supervisor, Duration::from_secs(10)));
 }
 
-#[test]
-fn a_server_in_the_container_whose_device_is_connected_ends_with_it() {
-    if is_missing("a_server_in_the_container_whose_device_is_connected_ends_with_it") {
+/// A server in the container, and a call about its own device whose arguments it does not deliver.
+#[track_caller]
+fn check_device(test: &str, connect: &str, call: &str) {
+    if is_missing(test) {
         return;
     }
     let mut t = test!();
-    let profile = t.profile(
-        "device.toml",
-        "name = \"device\"\n[network]\nconnect = [\"tcp 127.0.0.1:1-7776\"]\n",
-    );
+    let text = format!("name = \"device\"\n[network]\nconnect = [{connect}]\n");
+    let profile = t.profile("device.toml", &text);
     for (program, name) in [(victims::fuse(), "/server"), (victims::stalled(), "/stalled")] {
         fs::copy(program, t.bundle.file(name)).unwrap();
     }
@@ -226,7 +225,7 @@ fn a_server_in_the_container_whose_device_is_connected_ends_with_it() {
     t.bundle.write();
     let create = t.brig().arg("--profile").arg(profile).args(["create", "--bundle"]);
     let container = started(&t, create.arg(&t.bundle.dir), "c");
-    let running = t.brig().args(["exec", &container.id, "/stalled", "device"]).spawn();
+    let running = t.brig().args(["exec", &container.id, "/stalled", "device", call]).spawn();
     let answer = until("the answer", || {
         let text = fs::read_to_string(&running.stdout).unwrap();
         text.split_once('\n').map(|(line, _)| line.to_owned())
@@ -235,4 +234,16 @@ fn a_server_in_the_container_whose_device_is_connected_ends_with_it() {
     t.delete(&container.id);
     running.wait();
     assert!(process::wait_for_end(container.supervisor, Duration::from_secs(5)));
+}
+
+#[test]
+fn a_server_in_the_container_whose_device_is_connected_ends_with_it() {
+    let test = "a_server_in_the_container_whose_device_is_connected_ends_with_it";
+    check_device(test, "\"tcp 127.0.0.1:1-7776\"", "connect");
+}
+
+#[test]
+fn a_server_in_the_container_whose_device_is_sent_ends_with_it() {
+    let test = "a_server_in_the_container_whose_device_is_sent_ends_with_it";
+    check_device(test, "\"udp 127.0.0.1\", \"unix /srv/*\"", "sendmsg");
 }

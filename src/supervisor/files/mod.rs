@@ -13,7 +13,7 @@ mod straight;
 use brig_policy::call::files::{Request, Row};
 use brig_policy::policy::{Access, AccessSet};
 
-use super::answer::Outcome;
+use super::answer::{NO_DESCRIPTORS, Outcome};
 use super::caller::Call;
 
 /// Answers a call of this row.
@@ -39,7 +39,11 @@ pub fn answer(call: &Call<'_>, row: &Row) -> Outcome {
     }
 }
 
-/// Leaves it to the kernel.
+/// Leaves it to the kernel, unless all that is wrong is that there was no descriptor to look with: the
+/// kernel would deny what is allowed.
 fn to_kernel(call: &Call<'_>, needs: &[Access]) -> Outcome {
+    if call.is_starved() {
+        return Err(NO_DESCRIPTORS);
+    }
     call.shared.judge.leave_to_kernel(AccessSet::of(needs))
 }

@@ -44,8 +44,11 @@ pub fn change(call: &Call<'_>, request: &Request) -> Outcome {
 
 /// The entry that a path names, with what must hold for brig to do something there.
 fn entry(call: &Call<'_>, at: &At) -> Result<Entry, Errno> {
-    let path = call.path(at.path)?;
-    let entry = call.find_entry(at, &path, Limits::NONE)?;
+    entry_of(call, at, &call.path(at.path)?)
+}
+
+fn entry_of(call: &Call<'_>, at: &At, path: &[u8]) -> Result<Entry, Errno> {
+    let entry = call.find_entry(at, path, Limits::NONE)?;
     if matches!(entry.last(), b"" | b"." | b"..") {
         // the kernel's to answer: each call has its own errno for these
         return Err(Errno::EINVAL);
@@ -133,15 +136,17 @@ fn remove(call: &Call<'_>, at: &At, flags: AtFlags) -> Outcome {
 
 fn link(call: &Call<'_>, from: &At, to: &At) -> Outcome {
     let kernel = || to_kernel(call, &NEEDS);
-    let Ok(path) = call.path(from.path) else { return kernel() };
-    let source = match call.find(from, &path, Limits::NONE) {
+    // nothing is held while memory is read: the source may be the device of the server that has to
+    // deliver the target's path
+    let (Ok(old), Ok(new)) = (call.path(from.path), call.path(to.path)) else { return kernel() };
+    let source = match call.find(from, &old, Limits::NONE) {
         Ok(source) => source,
         // KERNEL(6.10): with AT_EMPTY_PATH it says ENOENT of descriptors that somebody else opened,
         // as brig does for callers
         Err(errno) if from.empty == Empty::Base => return Err(errno),
         Err(_) => return kernel(),
     };
-    let Ok(entry) = entry(call, to) else { return kernel() };
+    let Ok(entry) = entry_of(call, to, &new) else { return kernel() };
     let Ok(new) = entry.path() else { return kernel() };
     let judge = &call.shared.judge;
     let mixed = |path| judge.is_mixed(path, Access::Create) || judge.is_mixed(path, Access::Delete);
@@ -189,7 +194,10 @@ fn rename(call: &Call<'_>, from: &At, to: &At, flags: u32) -> Outcome {
     if flags.contains(RenameFlags::WHITEOUT) {
         return rename_whiteout(call, from, to);
     }
-    let (Ok(old), Ok(new)) = (entry(call, from), entry(call, to)) else { return kernel() };
+    let (Ok(old), Ok(new)) = (call.path(from.path), call.path(to.path)) else { return kernel() };
+    let (Ok(old), Ok(new)) = (entry_of(call, from, &old), entry_of(call, to, &new)) else {
+        return kernel();
+    };
     let (Ok(old_path), Ok(new_path)) = (old.path(), new.path()) else { return kernel() };
     let judge = &call.shared.judge;
     let mixed = |path| judge.is_mixed(path, Access::Create) || judge.is_mixed(path, Access::Delete);
@@ -200,8 +208,8 @@ fn rename(call: &Call<'_>, from: &At, to: &At, flags: u32) -> Outcome {
     // RACE: what is moved or overwritten could become something else: where names are brig's to
     // change nobody changes them now, and where they are not, the worst is taken
     let alone = call.shared.names.hold_alone();
-    let Ok(Some(source)) = look(call, &old) else { return kernel() };
-    let Ok(target) = look(call, &new) else { return kernel() };
+    let Ok(Some(source)) = call.looked(look(call, &old)) else { return kernel() };
+    let Ok(target) = call.looked(look(call, &new)) else { return kernel() };
     let exchange = flags.contains(RenameFlags::EXCHANGE);
     let kind = match (mixed(&old_path) && (!exchange || mixed(&new_path)), &target) {
         (true, Some(target)) if exchange && target.is_directory() => FileKind::Directory,

@@ -27,7 +27,7 @@ impl Control {
     pub fn permitted(
         call: &Call<'_>,
         destination: &Destination,
-        items: Vec<Item>,
+        items: &[Item],
     ) -> Result<Self, Errno> {
         let mut carried = Vec::new();
         let mut own = Vec::with_capacity(items.len());
@@ -50,7 +50,7 @@ fn admit(call: &Call<'_>, effect: Effect) -> Result<(), Errno> {
 }
 
 /// The item as the supervisor has to send it.
-fn translated(call: &Call<'_>, item: Item, carried: &mut Vec<OwnedFd>) -> Result<Item, Errno> {
+fn translated(call: &Call<'_>, item: &Item, carried: &mut Vec<OwnedFd>) -> Result<Item, Errno> {
     Ok(match item {
         Item::Rights(numbers) => {
             let held = numbers.iter().map(|number| call.descriptor(*number));
@@ -59,8 +59,10 @@ fn translated(call: &Call<'_>, item: Item, carried: &mut Vec<OwnedFd>) -> Result
             carried.extend(held);
             Item::Rights(own)
         }
-        Item::Credentials { pid, uid, gid } => Item::Credentials { pid: own(call, pid)?, uid, gid },
-        other => other,
+        Item::Credentials { pid, uid, gid } => {
+            Item::Credentials { pid: own(call, *pid)?, uid: *uid, gid: *gid }
+        }
+        other => other.clone(),
     })
 }
 

@@ -45,7 +45,8 @@ struct Draft {
 /// A message that may be sent.
 struct Message {
     target: Target,
-    control: Control,
+    destination: Destination,
+    items: Vec<control::Item>,
     data: Buffers,
     flags: u32,
     patience: Patience,
@@ -150,25 +151,15 @@ fn permitted(call: &Call<'_>, socket: &Held, draft: Draft) -> Result<Message, Er
         Some(name) => parse(socket.kind, Action::Send, name)?,
         None => address::absent(socket.kind),
     };
-    let control = control_of(call, &destination, items)?;
+    // what is wrong with it is told before what is wrong with the data
+    Control::permitted(call, &destination, &items)?;
     let given = name.unwrap_or_default();
     let target = Target::permitted(call, Action::Send, &destination, &given)?;
     let patience = match flags & MSG_DONTWAIT {
         0 => socket.patience()?,
         _ => Patience::None,
     };
-    Ok(Message { target, control, data, flags: flags & !MSG_FASTOPEN, patience })
-}
-
-fn control_of(
-    call: &Call<'_>,
-    destination: &Destination,
-    items: Vec<control::Item>,
-) -> Result<Control, Errno> {
-    if items.is_empty() {
-        return Ok(Control::default());
-    }
-    Control::permitted(call, destination, items)
+    Ok(Message { target, destination, items, data, flags: flags & !MSG_FASTOPEN, patience })
 }
 
 /// Sends all of it; where that is no more possible, less.
@@ -240,10 +231,16 @@ impl Piece {
     }
 
     fn send(&self, call: &Call<'_>, socket: &Held, message: &Message) -> Result<Sent, Stop> {
+        // descriptors of the caller's are held only while nothing of its memory is waited for: one may
+        // be what the server of a FUSE file in that memory would end with
+        let control = match self.before {
+            0 => Control::permitted(call, &message.destination, &message.items)?,
+            _ => Control::default(),
+        };
         let whole = sockaddr::Message {
             name: message.target.sockaddr(),
             data: &self.data,
-            control: if self.before == 0 { &message.control.bytes } else { &[] },
+            control: &control.bytes,
         };
         // a signal for the supervisor would not be the caller's
         let flags = match self.place {

@@ -10,12 +10,19 @@
 //   full                    what a call gets where the caller has no descriptor left
 //   signals ROUNDS          two threads wait and their process gets a signal: how many calls it
 //                           interrupted, and how many ended with anything else than EINTR
+//   starved COUNT           COUNT threads open FIFOs that nobody writes to, while the supervisor has few
+//                           descriptors: how many opens gave what is denied, how many failed for
+//                           another reason than that or EMFILE, how many succeeded, and how many FIFOs
+//                           could not be opened; then they wait until /work/go is there
+//   queued COUNT            COUNT threads open a FIFO that nobody writes to: "calling" once all do, and
+//                           how many have been answered once all have
 //   alike ROUNDS            opens, one after the other, by as many children: each must succeed
 
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stddef.h>
@@ -205,6 +212,14 @@ static int64_t longest_open(int milliseconds) {
     return longest;
 }
 
+static void wait_until_told(void) {
+    while (access("/work/go", F_OK) < 0) usleep(10000);
+    if (timed_open() < 0) fail("open");
+    puts("done");
+    fflush(stdout);
+    _exit(0);
+}
+
 static void blocked(const char *kind, int count) {
     void *(*run)(void *) = block_fifo;
     if (!strcmp(kind, "fifo")) make_fifos(count);
@@ -217,11 +232,7 @@ static void blocked(const char *kind, int count) {
     int64_t coming = longest_open(2000), there = longest_open(2000);
     printf("%lld %lld %d\n", (long long)coming, (long long)there, failed);
     fflush(stdout);
-    while (access("/work/go", F_OK) < 0) usleep(10000);
-    if (timed_open() < 0) fail("open");
-    puts("done");
-    fflush(stdout);
-    _exit(0);
+    wait_until_told();
 }
 
 static void one_call(unsigned kind) {
@@ -251,18 +262,26 @@ static int wait_for(pid_t child) {
     return status;
 }
 
+static int one_call_and_end(void *kind) {
+    one_call((unsigned)(uintptr_t)kind);
+    return 0;
+}
+
+// Children share the memory of their parent, which makes them cheap, and nothing else.
+static pid_t child_that_calls(unsigned kind) {
+    static char stack[64 << 10] __attribute__((aligned(16)));
+    pid_t child = clone(one_call_and_end, stack + sizeof stack, CLONE_VM | SIGCHLD, (void *)(uintptr_t)kind);
+    if (child < 0) fail("clone");
+    return child;
+}
+
 static void killed(int rounds, int seconds) {
     fill_backlog();
     make_fifos(1);
     int64_t until = now() + seconds * 1000000LL;
     int round = 0;
     for (; round < rounds && now() < until; round++) {
-        pid_t child = fork();
-        if (child < 0) fail("fork");
-        if (child == 0) {
-            one_call(round);
-            _exit(0);
-        }
+        pid_t child = child_that_calls(round);
         // every delay up to what a call takes, one after the other
         for (int64_t end = now() + round / 7 % 400; now() < end;) {}
         kill(child, SIGKILL);
@@ -270,6 +289,73 @@ static void killed(int rounds, int seconds) {
         unlink("/srv/bound.sock");
     }
     printf("%d\n", round);
+}
+
+static void starved(int count) {
+    int given = 0, strange = 0, opened = 0;
+    make_fifos(count);
+    pthread_t thread;
+    for (intptr_t one = 0; one < count; one++) begin(&thread, block_fifo, (void *)one);
+    usleep(1000000);
+    for (int round = 0; round < 2000; round++) {
+        int secret = open("/work/a.key", O_RDONLY | O_CLOEXEC);
+        given += secret >= 0;
+        strange += secret < 0 && errno != EACCES && errno != ENFILE;
+        int fd = open("/work/a.txt", O_RDONLY | O_CLOEXEC);
+        opened += fd >= 0;
+        strange += fd < 0 && errno != ENFILE;
+        close(fd);
+    }
+    printf("%d %d %d %d\n", given, strange, opened, failed);
+    fflush(stdout);
+    wait_until_told();
+}
+
+enum { THREADS = 8192, STACK = 16 << 10 };
+
+static struct {
+    atomic_int calling, answered;
+} *queue;
+
+static void *queue_one(void *unused) {
+    queue->calling++;
+    close(open("/work/fifo0", O_RDONLY | O_CLOEXEC));
+    queue->answered++;
+    return unused;
+}
+
+static void queue_some(int count) {
+    pthread_t *threads = calloc(count, sizeof *threads);
+    char *stacks = mmap(NULL, (size_t)count * STACK, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (stacks == MAP_FAILED) fail("mmap");
+    for (int one = 0; one < count; one++) {
+        pthread_attr_t attributes;
+        pthread_attr_init(&attributes);
+        pthread_attr_setstack(&attributes, stacks + (size_t)one * STACK, STACK);
+        if ((errno = pthread_create(&threads[one], &attributes, queue_one, NULL))) fail("pthread_create");
+    }
+    for (int one = 0; one < count; one++) pthread_join(threads[one], NULL);
+    _exit(0);
+}
+
+static void queued(int count) {
+    make_fifos(1);
+    queue = mmap(NULL, sizeof *queue, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (queue == MAP_FAILED) fail("mmap");
+    // one process has not that many
+    for (int left = count; left > 0; left -= THREADS) {
+        pid_t child = fork();
+        if (child < 0) fail("fork");
+        if (child == 0) queue_some(left < THREADS ? left : THREADS);
+    }
+    while (queue->calling < count)
+        if (waitpid(-1, NULL, WNOHANG) > 0) fail("a process ended");
+        else usleep(10000);
+    puts("calling");
+    fflush(stdout);
+    while (wait(NULL) > 0) {}
+    printf("%d\n", queue->answered);
 }
 
 static void alike(int rounds) {
@@ -346,6 +432,8 @@ int main(int count, char **arguments) {
     if (!strcmp(what, "latency")) latency(atoi(arguments[2]));
     if (!strcmp(what, "blocked")) blocked(arguments[2], atoi(arguments[3]));
     if (!strcmp(what, "killed")) killed(atoi(arguments[2]), atoi(arguments[3]));
+    if (!strcmp(what, "starved")) starved(atoi(arguments[2]));
+    if (!strcmp(what, "queued")) queued(atoi(arguments[2]));
     if (!strcmp(what, "alike")) alike(atoi(arguments[2]));
     if (!strcmp(what, "full")) full();
     if (!strcmp(what, "signals")) signals(atoi(arguments[2]));

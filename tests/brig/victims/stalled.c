@@ -5,8 +5,9 @@
 //   writes              sendmmsg(2), whose counts go into a page that is being written back
 //   killed PAGE         a process that opens the path in a page is killed: the microseconds until it
 //                       is gone
-//   device              starts the server itself and connects its device to an address in a page;
-//                       prints the error's number, and stays
+//   device CALL         starts the server itself and connects its device to an address in a page, or
+//                       sends it with data from a page (connect, sendmsg); prints the error's number,
+//                       and stays
 //
 // The first two print how many calls got EFAULT, how long the shortest and the longest took, and how
 // many opens in /work another process made meanwhile and how long the longest took, in microseconds.
@@ -168,8 +169,24 @@ static void killed(intptr_t page) {
     printf("%ld\n", (long)(now() - begun));
 }
 
+static int send_device(int device) {
+    int pair[2];
+    char space[CMSG_SPACE(sizeof device)] = {0};
+    struct iovec data = {memory, 1};
+    struct msghdr message = {.msg_iov = &data, .msg_iovlen = 1, .msg_control = space,
+                             .msg_controllen = sizeof space};
+    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof device);
+    memcpy(CMSG_DATA(header), &device, sizeof device);
+    if (socketpair(AF_UNIX, SOCK_DGRAM, 0, pair))
+        fail("socketpair");
+    return sendmsg(pair[0], &message, 0);
+}
+
 // The server's own device is what the call is about: whoever holds it keeps the server's mount alive.
-static void connect_device(void) {
+static void call_about_device(const char *call) {
     pid_t server = forked();
     if (server == 0) {
         execl("/server", "/server", "/fuse", NULL);
@@ -188,7 +205,8 @@ static void connect_device(void) {
     if (device < 0)
         fail("pidfd_getfd");
     map("/fuse/pages", ALL, PROT_READ);
-    int result = connect(device, (struct sockaddr *)memory, sizeof(struct sockaddr));
+    int result = strcmp(call, "connect") ? send_device(device)
+                                         : connect(device, (struct sockaddr *)memory, sizeof(struct sockaddr));
     printf("%d\n", result < 0 ? errno : 0);
     fflush(stdout);
     pause();
@@ -201,7 +219,7 @@ int main(int count, char **arguments) {
         return 0;
     }
     if (!strcmp(what, "device")) {
-        connect_device();
+        call_about_device(arguments[2]);
         return 0;
     }
     int opens = !strcmp(what, "opens");
