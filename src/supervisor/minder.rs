@@ -67,6 +67,7 @@ impl Minder {
     pub fn run(mut self, requests: &Receiver<Request>) {
         let standing = Standing::new(self.shared.permitted);
         loop {
+            self.pool.turn();
             self.note_calls();
             match self.next(requests) {
                 Ok(Request::Worker(queue)) => self.add(&queue),
@@ -143,7 +144,7 @@ impl Minder {
             .spawn(move || work(&pool, &shared, &own));
         match spawned {
             Ok(_) => self.slots.push(slot),
-            // the others go on; where there is none, the calls wait until the watcher sees it
+            // the others go on; where there is none, it is tried again at the next look
             Err(_) => queue.remove_worker(),
         }
     }

@@ -8,9 +8,9 @@
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::answer::give;
 use super::caller::Worker;
@@ -21,6 +21,9 @@ use super::standing::Standing;
 use super::task::Tasks;
 use super::{Shared, dispatch};
 use crate::sys::notify;
+
+/// How long the minder may take to look, on a machine that has much else to do.
+pub const LATE: Duration = Duration::from_secs(10);
 
 /// Ends what a worker waits for.
 pub const CANCEL: i32 = libc::SIGUSR1;
@@ -39,6 +42,10 @@ pub enum Request {
 pub struct Pool {
     minder: Sender<Request>,
     asleep: Arc<AtomicBool>,
+    /// When the minder began its last turn, in microseconds since the pool began.
+    turned: Arc<AtomicU64>,
+    /// Since when it has been asked for something, likewise; 0: it has not.
+    asked: Arc<AtomicU64>,
     began: Instant,
     processors: usize,
 }
@@ -50,9 +57,9 @@ impl Pool {
     /// No thread can be made.
     pub fn start(shared: Arc<Shared>) -> std::io::Result<Self> {
         let (minder, requests) = std::sync::mpsc::channel();
-        let asleep = Arc::new(AtomicBool::new(false));
-        let processors = shared.processors;
-        let pool = Self { minder, asleep, began: Instant::now(), processors };
+        let (asleep, processors) = (Arc::default(), shared.processors);
+        let (turned, asked) = (Arc::default(), Arc::default());
+        let pool = Self { minder, asleep, turned, asked, began: Instant::now(), processors };
         let minder = Minder::new(pool.clone(), shared);
         std::thread::Builder::new()
             .name("brig-minder".to_owned())
@@ -75,7 +82,24 @@ impl Pool {
 
     /// Asks the minder, which ends with the process only.
     pub fn ask(&self, request: Request) {
+        if self.asked.load(Ordering::Relaxed) == 0 {
+            self.asked.store(self.age().max(1), Ordering::Relaxed);
+        }
         self.minder.send(request).unwrap_or_default();
+    }
+
+    /// The minder begins a turn, and has heard what it was asked for until then.
+    pub fn turn(&self) {
+        self.asked.store(0, Ordering::Relaxed);
+        self.turned.store(self.age(), Ordering::Relaxed);
+    }
+
+    /// Whether the minder does not look any more, although it is awake or has been asked to.
+    pub fn is_unminded(&self) -> bool {
+        let late = |since| Duration::from_micros(self.age().saturating_sub(since)) > LATE;
+        let asked = self.asked.load(Ordering::Relaxed);
+        let awake = !self.asleep.load(Ordering::Acquire);
+        (awake && late(self.turned.load(Ordering::Relaxed))) || (asked != 0 && late(asked))
     }
 
     /// Somebody works: the minder has to look.
@@ -92,6 +116,7 @@ impl Pool {
 
     /// The minder is awake.
     pub fn awake(&self) {
+        self.turn();
         self.asleep.store(false, Ordering::Release);
     }
 }

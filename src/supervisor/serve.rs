@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::{Context as _, anyhow, bail};
 use brig_policy::seccomp::{Arch, Syscall};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::net::{SocketFlags, accept_with, sockopt};
@@ -185,9 +185,12 @@ impl Seat {
         }
     }
 
-    /// Answers the watcher. If there is none any more, nobody would kill the container when this
-    /// process ends: then both end now.
+    /// Answers the watcher, unless calls might not be answered any more. If there is no watcher any
+    /// more, nobody would kill the container when this process ends: then both end now.
     fn beat(&mut self) -> anyhow::Result<()> {
+        if self.pool.is_unminded() {
+            bail!("nobody looks after the workers");
+        }
         let mut buffer = [0; 16];
         match socket::receive(&self.heart, &mut buffer) {
             Ok((length, _)) if length > 0 => {

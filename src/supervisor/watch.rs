@@ -5,7 +5,9 @@
 //! to serve, or does not answer for too long, the watcher kills the container. The supervisor in its
 //! turn does so if the watcher ends.
 //!
-//! Guarantee: within a second. A supervisor that gets no processor is not taken for one that hangs.
+//! Guarantee: within a second. A supervisor that gets no processor is not taken for one that hangs. One
+//! that answers, but where nobody looks after the workers any more, is given longer
+//! (`pool::LATE`).
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
@@ -23,10 +25,10 @@ pub const INIT: &[u8] = b"init";
 pub const BEAT: &[u8] = b"beat";
 
 /// How often it is asked.
-const PERIOD: Duration = Duration::from_millis(250);
+const PERIOD: Duration = Duration::from_millis(150);
 /// How long an answer may take.
-const PATIENCE: Duration = Duration::from_millis(600);
-/// How long one that gets no processor may take.
+const PATIENCE: Duration = Duration::from_millis(400);
+/// How long one that gets no processor, or waits for its own memory, may take.
 const STARVED: Duration = Duration::from_secs(10);
 
 /// Watches until the supervisor ends; then ends itself.
@@ -121,22 +123,28 @@ fn wait(heart: &OwnedFd, timeout: Option<Duration>) -> Heard {
     }
 }
 
-/// How the supervisor, which has closed its end, has ended.
+/// How the supervisor, which has closed its end, has ended. One that does not come to its end, since a
+/// thread of it waits for something that no signal ends, has failed.
 fn outcome(supervisor: i32) -> Verdict {
     let Some(pid) = Pid::from_raw(supervisor) else { return Verdict::Failed };
-    // it ends at once: it has closed what only its end closes
-    match waitpid(Some(pid), WaitOptions::empty()) {
-        Ok(Some((_, status))) if status.exit_status() == Some(0) => Verdict::Ended,
-        _ => Verdict::Failed,
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match waitpid(Some(pid), WaitOptions::NOHANG) {
+            Ok(Some((_, status))) if status.exit_status() == Some(0) => return Verdict::Ended,
+            Ok(None) | Err(rustix::io::Errno::INTR) if Instant::now() < deadline => {
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            _ => return Verdict::Failed,
+        }
     }
 }
 
-/// Whether it does not want a processor, and so will not answer.
+/// Whether it wants no processor and waits for no disk, and so will not answer.
 fn hangs(supervisor: i32) -> bool {
     let text = std::fs::read_to_string(format!("/proc/{supervisor}/stat")).unwrap_or_default();
     // the state follows the name, which may have anything in it
     let state = text.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
-    state != Some('R')
+    !matches!(state, Some('R' | 'D'))
 }
 
 fn kill(supervisor: i32) {

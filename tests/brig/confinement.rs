@@ -2,27 +2,39 @@
 //! What a supervisor that has been taken over could do: the test makes it try, by writing its registers.
 #![cfg(target_arch = "x86_64")]
 
+use std::fs;
+
 use nix::sys::ptrace;
 use nix::sys::signal::Signal;
-use nix::sys::wait::{WaitStatus, waitpid};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
 use crate::harness::process;
 use crate::supervisor::{check_seat, start_mediating};
 use crate::test;
 
-/// A process that waits in a system call, held by ptrace(2).
-struct Puppet {
+/// A thread that waits in a system call, held by ptrace(2).
+pub struct Puppet {
     pid: Pid,
     registers: libc::user_regs_struct,
 }
 
 impl Puppet {
-    fn hold(pid: i32) -> Self {
+    pub fn hold(pid: i32) -> Self {
         let pid = Pid::from_raw(pid);
         ptrace::attach(pid).unwrap();
-        assert_eq!(waitpid(pid, None).unwrap(), WaitStatus::Stopped(pid, Signal::SIGSTOP));
+        assert_eq!(wait(pid), WaitStatus::Stopped(pid, Signal::SIGSTOP));
         Puppet { pid, registers: ptrace::getregs(pid).unwrap() }
+    }
+
+    /// Memory of its own that nothing else uses.
+    fn scratch(&self) -> u64 {
+        self.registers.rsp - 512
+    }
+
+    fn write(&self, text: &[u8; 8]) {
+        let place = usize::try_from(self.scratch()).unwrap();
+        ptrace::write(self.pid, std::ptr::without_provenance_mut(place), i64::from_ne_bytes(*text)).unwrap();
     }
 
     /// Has it make a system call, and returns what the kernel answers.
@@ -35,31 +47,37 @@ impl Puppet {
         [registers.rdi, registers.rsi, registers.rdx, registers.r10] = args;
         ptrace::setregs(self.pid, registers).unwrap();
         ptrace::step(self.pid, None).unwrap();
-        assert_eq!(
-            waitpid(self.pid, None).unwrap(),
-            WaitStatus::Stopped(self.pid, Signal::SIGTRAP)
-        );
+        assert_eq!(wait(self.pid), WaitStatus::Stopped(self.pid, Signal::SIGTRAP));
         ptrace::getregs(self.pid).unwrap().rax.cast_signed()
     }
 }
 
 impl Drop for Puppet {
     fn drop(&mut self) {
-        ptrace::setregs(self.pid, self.registers).unwrap();
-        ptrace::detach(self.pid, None).unwrap();
+        // it may have been killed
+        ptrace::setregs(self.pid, self.registers).unwrap_or_default();
+        ptrace::detach(self.pid, None).unwrap_or_default();
     }
 }
 
-#[test]
-fn a_supervisor_can_open_reach_start_and_signal_nothing() {
-    let mut t = test!();
-    t.bundle.args(["/bin/sleep", "1000"]);
-    let (id, pid) = start_mediating(&t, "getppid");
-    let init = t.pid(&id);
-    check_seat(pid, init);
-    let puppet = Puppet::hold(pid);
+fn wait(thread: Pid) -> WaitStatus {
+    waitpid(thread, Some(WaitPidFlag::__WALL)).unwrap()
+}
+
+/// The thread of this name.
+pub fn thread(pid: i32, name: &str) -> i32 {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).unwrap().map(|one| one.unwrap().path());
+    let mut named = tasks.filter(|task| {
+        fs::read_to_string(task.join("comm")).is_ok_and(|text| text.trim_end() == name)
+    });
+    let task = named.next().unwrap_or_else(|| panic!("{pid} has no thread {name}"));
+    task.file_name().unwrap().to_str().unwrap().parse().unwrap()
+}
+
+/// What its seccomp program refuses to every thread.
+fn check_refused(puppet: &Puppet, init: i32) {
+    let stack = puppet.scratch();
     // that a call is made and answered at all: exactly the bytes that are asked for
-    let stack = puppet.registers.rsp - 512;
     assert_eq!(puppet.call(libc::SYS_getrandom, [stack, 8, 0, 0]), 8);
     let target = u64::from(init.cast_unsigned());
     for (name, number, args) in [
@@ -85,8 +103,38 @@ fn a_supervisor_can_open_reach_start_and_signal_nothing() {
         let answer = puppet.call(number, args);
         assert!(refused.contains(&answer), "{name}: {answer}");
     }
-    drop(puppet);
+}
+
+#[test]
+fn a_supervisor_can_open_reach_start_and_signal_nothing() {
+    let mut t = test!();
+    t.bundle.args(["/bin/sleep", "1000"]);
+    let (id, pid) = start_mediating(&t, "getppid");
+    let init = t.pid(&id);
+    check_seat(pid, init);
+    for thread in [pid, thread(pid, "brig-worker"), thread(pid, "brig-minder")] {
+        check_refused(&Puppet::hold(thread), init);
+    }
     // and it goes on serving
     assert!(process::is_alive(pid));
     t.exec(&id, ["/bin/sh", "-c", "echo $PPID"]).prints("0");
+}
+
+#[test]
+fn who_talks_to_brig_and_who_writes_the_log_reach_no_file() {
+    let mut t = test!();
+    t.bundle.args(["/bin/sleep", "1000"]);
+    let (_, pid) = start_mediating(&t, "getppid");
+    let open = |thread: i32| {
+        let puppet = Puppet::hold(thread);
+        puppet.write(b"/\0\0\0\0\0\0\0");
+        let flags = u64::from((libc::O_RDONLY | libc::O_DIRECTORY).cast_unsigned());
+        let here = i64::from(libc::AT_FDCWD).cast_unsigned();
+        puppet.call(libc::SYS_openat, [here, puppet.scratch(), flags, 0])
+    };
+    for thread in [pid, thread(pid, "brig-log")] {
+        assert_eq!(open(thread), -i64::from(libc::EACCES));
+    }
+    // workers open what callers ask for: the test could fail
+    assert!(open(thread(pid, "brig-worker")) > 0);
 }

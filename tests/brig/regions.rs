@@ -5,6 +5,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, Instant};
 
+use crate::confinement::{Puppet, thread};
 use crate::harness::{LIMIT, Outcome, Runner, Test, process, until};
 use crate::supervisor::{check_seat, supervisor};
 use crate::test;
@@ -111,28 +112,73 @@ fn an_added_process_has_the_same_supervisor_and_the_same_answers() {
     assert!(process::wait_for_end(pid, LIMIT));
 }
 
+/// A supervisor that ends, or hangs, does not leave its container for longer than a second.
+#[track_caller]
+fn check_ends_with(t: &Test, id: &str, supervisor: i32, signal: i32) {
+    check_ends(t.pid(id), supervisor, signal);
+    t.await_status(id, "stopped");
+}
+
+/// The same of processes.
+#[track_caller]
+pub fn check_ends(init: i32, supervisor: i32, signal: i32) {
+    process::signal(supervisor, signal);
+    let begun = Instant::now();
+    until("the end of the container", || (!process::is_alive(init)).then_some(()));
+    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+    until("the end of the supervisor", || (!process::is_alive(supervisor)).then_some(()));
+}
+
 #[test]
 fn a_container_does_not_outlive_its_supervisor() {
     let mut t = test!();
     let (id, pid) = start(&mut t, KEYS);
-    let init = t.pid(&id);
-    process::signal(pid, libc::SIGKILL);
-    let begun = Instant::now();
-    until("the end of the container", || (!process::is_alive(init)).then_some(()));
-    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
-    t.await_status(&id, "stopped");
+    check_ends_with(&t, &id, pid, libc::SIGKILL);
 }
 
 #[test]
 fn a_supervisor_that_hangs_is_ended_with_its_container() {
     let mut t = test!();
     let (id, pid) = start(&mut t, KEYS);
+    check_ends_with(&t, &id, pid, libc::SIGSTOP);
+}
+
+#[test]
+fn in_a_user_namespace_a_container_ends_with_its_supervisor_too() {
+    for signal in [libc::SIGKILL, libc::SIGSTOP] {
+        let mut t = test!();
+        crate::namespaces::add_user_namespace(&mut t.bundle.config);
+        let (id, pid) = start(&mut t, KEYS);
+        check_ends_with(&t, &id, pid, signal);
+    }
+}
+
+#[test]
+fn without_a_pid_namespace_added_processes_end_with_the_supervisor_too() {
+    let mut t = test!();
+    t.bundle.without_namespace("pid");
+    let (id, pid) = start(&mut t, KEYS);
+    let own = t.path("added.pid");
+    let exec = t.brig().args(["exec", "--detach", "--pid-file"]).arg(&own);
+    exec.args([&id, "/bin/sleep", "1000"]).run().ok();
+    let added: i32 = fs::read_to_string(own).unwrap().parse().unwrap();
+    check_ends_with(&t, &id, pid, libc::SIGKILL);
+    until("the end of the added process", || (!process::is_alive(added)).then_some(()));
+}
+
+#[test]
+fn a_supervisor_whose_workers_nobody_looks_after_is_ended_with_its_container() {
+    let mut t = test!();
+    let (id, pid) = start(&mut t, KEYS);
     let init = t.pid(&id);
-    process::signal(pid, libc::SIGSTOP);
+    let minder = Puppet::hold(thread(pid, "brig-minder"));
     let begun = Instant::now();
+    // somebody calls, who is answered, but not looked after
+    let asked = t.brig().args(["exec", &id, "/bin/cat", "/work/a.txt"]).spawn();
     until("the end of the container", || (!process::is_alive(init)).then_some(()));
-    assert!(begun.elapsed() < Duration::from_millis(1500), "{:?}", begun.elapsed());
-    until("the end of the supervisor", || (!process::is_alive(pid)).then_some(()));
+    assert!(begun.elapsed() > Duration::from_secs(5), "{:?}", begun.elapsed());
+    drop(minder);
+    asked.wait();
     t.await_status(&id, "stopped");
 }
 

@@ -207,6 +207,19 @@ fn an_unprivileged_users_container_is_served_where_patterns_decide() {
 }
 
 #[test]
+fn an_unprivileged_users_container_ends_with_its_supervisor() {
+    for signal in [libc::SIGKILL, libc::SIGSTOP] {
+        let mut t = test!();
+        rootless(&mut t);
+        let id = start(&t, &["--testing-continue", "mkdir"]);
+        let seat = supervisor(&home(&t), &id).expect("there is a supervisor");
+        crate::regions::check_ends(pid(&t, &id), seat, signal);
+        brig(&t).args(["delete", "--force", &id]).run().ok();
+        t.assert_clean();
+    }
+}
+
+#[test]
 fn an_unprivileged_user_has_a_terminal() {
     let mut t = test!();
     rootless(&mut t);

@@ -206,3 +206,28 @@ fn exec_has_terminals_of_its_own() {
     t.delete(&id);
     t.assert_clean();
 }
+
+#[test]
+fn a_terminal_that_is_opened_for_a_caller_does_not_become_the_supervisors() {
+    let mut t = test!();
+    let profile = t.profile("dev.toml", "name = \"dev\"\n[files]\ndeny = [\"/dev/**/*.key\"]\n");
+    t.bundle.args(["/bin/sleep", "1000"]);
+    t.bundle.write();
+    let create = t.brig().arg("--profile").arg(profile).args(["create", "--bundle"]);
+    let container = crate::floods::started(&t, create.arg(&t.bundle.dir), "c");
+    // one that is nobody's controlling terminal, in the container's /dev/pts
+    let path = format!("/proc/{}/root/dev/pts/ptmx", t.pid(&container.id));
+    let flags = rustix::fs::OFlags::RDWR | rustix::fs::OFlags::NOCTTY;
+    let master = rustix::fs::open(path, flags, rustix::fs::Mode::empty()).unwrap();
+    rustix::pty::unlockpt(&master).unwrap();
+    let name = rustix::pty::ptsname(&master, Vec::new()).unwrap().into_string().unwrap();
+    let script = format!("exec 3<>{name} && exec 4<>{name} && ! echo x 2>/dev/null >/dev/tty");
+    t.exec(&container.id, ["/bin/sh", "-c", &script]).ok();
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", container.supervisor)).unwrap();
+    let terminal = stat.rsplit_once(") ").unwrap().1.split(' ').nth(4).unwrap();
+    assert_eq!(terminal, "0", "it has a controlling terminal");
+    // what would end a session with that terminal
+    rustix::io::write(&master, b"\x03").unwrap();
+    drop(master);
+    t.exec(&container.id, ["/bin/sh", "-c", "echo served > /dev/null && echo served"]).ok().prints("served");
+}

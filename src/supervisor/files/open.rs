@@ -27,6 +27,10 @@ pub const NEEDS: [Access; 4] = [Access::Read, Access::List, Access::Modify, Acce
 /// How often something may appear and disappear while it is to be made or opened.
 const MOST_TRIES: usize = 16;
 
+/// Of all that is opened: nothing of it survives an execve, and no terminal becomes the supervisor's,
+/// which leads a session.
+pub const OURS: OFlags = OFlags::CLOEXEC.union(OFlags::NOCTTY);
+
 /// What a call wants opened.
 #[derive(Clone, Copy, Debug)]
 pub struct Wanted {
@@ -77,13 +81,11 @@ fn wanted(call: &Call<'_>, how: How) -> Result<Wanted, Errno> {
     };
     let narrow = |value| u32::try_from(value).map_err(|_| Errno::EINVAL);
     let limits = ResolveFlags::from_bits(open.resolve()).ok_or(Errno::EINVAL)?;
-    if limits.contains(ResolveFlags::CACHED) {
-        return Err(Errno::EAGAIN);
-    }
     Ok(Wanted {
         flags: OFlags::from_bits_retain(narrow(open.flags())?),
         mode: Mode::from_raw_mode(narrow(open.mode())?),
-        limits: Limits(limits),
+        // what need not be looked up anew is found whether or not it must not be
+        limits: Limits(limits - ResolveFlags::CACHED),
     })
 }
 
@@ -131,7 +133,7 @@ fn open_found(call: &Call<'_>, found: &Found, wanted: Wanted) -> Outcome {
 /// Opens what is held, as the caller.
 fn reopen(call: &Call<'_>, found: &Found, wanted: Wanted, _: &[Permitted]) -> Outcome {
     let not_again = OFlags::NOFOLLOW | OFlags::CREATE | OFlags::EXCL;
-    let flags = (wanted.flags - not_again) | OFlags::CLOEXEC;
+    let flags = (wanted.flags - not_again) | OURS;
     let path = found.by_descriptor();
     call.assume()?;
     // what it does to a file (cutting it, waking the other end) is only done for who waits for it

@@ -22,7 +22,7 @@ use brig_policy::path::AbsPath;
 use brig_policy::policy::{Access, AccessSet, Errno};
 use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, fstat, openat2};
 
-use super::open::{NEEDS, Wanted, accesses, deliver};
+use super::open::{NEEDS, OURS, Wanted, accesses, deliver};
 use super::to_kernel;
 use crate::supervisor::answer::{Outcome, Reply, errno};
 use crate::supervisor::caller::Call;
@@ -114,7 +114,7 @@ fn open_allowed(
     // a FIFO's other end notices that it is opened
     call.was_read().ok()?;
     let steps = OFlags::CREATE | OFlags::TRUNC;
-    let flags = (wanted.flags - steps) | OFlags::CLOEXEC;
+    let flags = (wanted.flags - steps) | OURS;
     let limits = wanted.limits.0 | NO_LINKS;
     let start = way.start.fd(call.shared);
     let open = || openat2(start, way.path, flags, Mode::empty(), limits);
