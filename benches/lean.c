@@ -5,7 +5,7 @@
 //   lean continue FILE [THREADS]  under a supervisor that lets every call go on, unread
 //   lean emulate FILE [THREADS]   under one that reads the path, opens it and hands it over
 //
-// With LEAN_CGROUPS, the caller of the latter two is in these cgroups.
+// With LEAN_CGROUPS, the latter two are in these cgroups, with their callers.
 //
 // Prints the fastest batch of each in nanoseconds per operation: `open`, `getppid`, and with threads
 // `opens`, of all of them together.
@@ -203,13 +203,13 @@ int main(int count, char **arguments) {
         return 0;
     }
     emulates = !strcmp(arguments[1], "emulate");
+    if (getenv("LEAN_CGROUPS"))
+        enter(getenv("LEAN_CGROUPS"));
     int pair[2];
     if (socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair))
         return 2;
     pid_t child = fork();
     if (child == 0) {
-        if (getenv("LEAN_CGROUPS"))
-            enter(getenv("LEAN_CGROUPS"));
         pass(pair[1], install());
         measure_all();
         _exit(0);

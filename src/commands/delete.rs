@@ -50,6 +50,10 @@ pub fn by_force(context: &Context, id: &str) -> anyhow::Result<()> {
     }
 }
 
+/// How long a supervisor takes at most that nobody is left for: it is found in the container's cgroup
+/// else.
+const LAST_LINES: Duration = Duration::from_millis(600);
+
 fn remove(directory: &StateDir, record: &Record) -> anyhow::Result<()> {
     match &record.init {
         Some(init) => {
@@ -58,11 +62,16 @@ fn remove(directory: &StateDir, record: &Record) -> anyhow::Result<()> {
         // a create that was killed: what it has forked ends by itself
         None => directory.await_holders(PATIENCE)?,
     }
-    // with the first process of a pid namespace all others die; without one they are found here
-    cgroup::remove(&record.cgroup)?;
+    // with the first process of a pid namespace all others die, and the supervisor ends with the last
     if let Some(init) = &record.init {
+        cgroup::thaw(&record.cgroup)?;
         init.wait(PATIENCE)?;
     }
+    if let Some(supervisor) = &record.supervisor {
+        supervisor.wait(LAST_LINES).unwrap_or_default();
+    }
+    // without one they are found here
+    cgroup::remove(&record.cgroup, record.supervisor.as_ref())?;
     if let Some(supervisor) = &record.supervisor {
         // it ends with its last listener; one that does not must not stay behind
         if supervisor.wait(PATIENCE).is_err() {

@@ -36,9 +36,9 @@ pub fn run(context: &Context, args: &Kill) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Sends a signal to every process of the container's cgroup.
+/// Sends a signal to every process of the container.
 fn signal_all(record: &Record, signal: i32) -> anyhow::Result<()> {
-    for pid in cgroup::pids(&record.cgroup)? {
+    for pid in record.processes()? {
         // one that has just ended is not there any more
         if let Ok(process) = Identity::of(pid) {
             process.signal(signal).with_context(|| format!("kill {pid}"))?;

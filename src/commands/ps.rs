@@ -6,8 +6,8 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context as _, bail};
 
+use crate::runtime::Context;
 use crate::runtime::state::StateDir;
-use crate::runtime::{Context, cgroup};
 
 /// Lists the processes of a container.
 ///
@@ -20,7 +20,7 @@ pub fn run(context: &Context, args: &liboci_cli::Ps) -> anyhow::Result<ExitCode>
     if record.live_pid() == 0 {
         bail!("container {:?} is not running", record.id);
     }
-    let mut pids = cgroup::pids(&record.cgroup)?;
+    let mut pids = record.processes()?;
     pids.sort_unstable();
     let mut out = std::io::stdout().lock();
     match args.format.as_str() {

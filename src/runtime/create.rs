@@ -494,7 +494,7 @@ impl Drop for Unwind<'_> {
     fn drop(&mut self) {
         process::kill_children();
         if let Some(location) = &self.cgroup
-            && let Err(error) = cgroup::remove(location)
+            && let Err(error) = cgroup::remove(location, None)
         {
             tracing::warn!("{error:#}");
         }

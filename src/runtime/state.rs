@@ -389,6 +389,16 @@ impl Record {
     pub fn live_pid(&self) -> i32 {
         self.init.as_ref().filter(|init| init.is_alive()).map_or(0, |init| init.pid)
     }
+
+    /// The container's processes: those in its cgroup but the supervisor.
+    ///
+    /// # Errors
+    ///
+    /// The cgroup cannot be read, or there is none.
+    pub fn processes(&self) -> anyhow::Result<Vec<i32>> {
+        let own = |pid: &i32| self.supervisor.as_ref().is_none_or(|one| one.pid != *pid);
+        Ok(cgroup::pids(&self.cgroup)?.into_iter().filter(own).collect())
+    }
 }
 
 /// All containers below a root directory, in the order of their names. Directories without a

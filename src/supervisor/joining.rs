@@ -18,14 +18,16 @@ use super::judge::{Judge, Native};
 use super::moves::Names;
 use super::task::GroupChanges;
 use super::{READY, Roots, Setup, Shared, budget, caller, confine, dispatch, log, serve};
+use crate::runtime::cgroup;
 use crate::sys::{namespace, socket};
 
 /// The message that carries the container's namespaces and its root directory; its first process's
 /// pid on the host follows.
 const NAMESPACES: &[u8] = b"namespaces ";
 /// The namespaces that the supervisor joins, in this order, by their names in /proc/PID/ns.
-const JOINED: [(&str, libc::c_int); 5] = [
+const JOINED: [(&str, libc::c_int); 6] = [
     ("user", libc::CLONE_NEWUSER),
+    ("cgroup", libc::CLONE_NEWCGROUP),
     ("mnt", libc::CLONE_NEWNS),
     ("net", libc::CLONE_NEWNET),
     ("ipc", libc::CLONE_NEWIPC),
@@ -53,6 +55,7 @@ pub fn place_itself(
     setup: &Setup<'_>,
     mut rest: Vec<OwnedFd>,
 ) -> anyhow::Result<Placed> {
+    cgroup::share(setup.cgroup, init)?;
     let proc = crate::runtime::executor::open_host_proc().context("open /proc")?;
     let level = status(&proc, init)?.ns_pids.len().saturating_sub(1);
     let for_log = rest.split_off(rest.len().saturating_sub(setup.log.descriptors().len()));

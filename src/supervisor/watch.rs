@@ -35,7 +35,7 @@ const STARVED: Duration = Duration::from_secs(10);
 pub fn live(heart: OwnedFd, supervisor: i32, cgroup: &Location) -> ! {
     let mut init = None;
     let verdict = match leave_the_caller(heart) {
-        Ok(heart) => watch(&heart, supervisor, &mut init),
+        Ok(heart) => watch(&heart, supervisor, cgroup, &mut init),
         Err(_) => Verdict::Failed,
     };
     if verdict == Verdict::Failed {
@@ -69,7 +69,12 @@ fn leave_the_caller(heart: OwnedFd) -> anyhow::Result<OwnedFd> {
 const CAP_DAC_READ_SEARCH: u32 = 2;
 const CAP_KILL: u32 = 5;
 
-fn watch(heart: &OwnedFd, supervisor: i32, init: &mut Option<OwnedFd>) -> Verdict {
+fn watch(
+    heart: &OwnedFd,
+    supervisor: i32,
+    cgroup: &Location,
+    init: &mut Option<OwnedFd>,
+) -> Verdict {
     // before there is a container there is nothing to be killed, and nothing to be asked
     let mut asked: Option<Instant> = None;
     loop {
@@ -93,6 +98,11 @@ fn watch(heart: &OwnedFd, supervisor: i32, init: &mut Option<OwnedFd>) -> Verdic
             continue;
         };
         if since.elapsed() > PATIENCE && (hangs(supervisor) || since.elapsed() > STARVED) {
+            // KERNEL(cgroup v2): who freezes the container freezes the supervisor
+            if cgroup::is_frozen(cgroup).unwrap_or(false) {
+                asked = Some(Instant::now());
+                continue;
+            }
             return Verdict::Failed;
         }
     }

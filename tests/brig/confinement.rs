@@ -9,7 +9,7 @@ use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
-use crate::harness::process;
+use crate::harness::{process, until};
 use crate::supervisor::{check_seat, start_mediating};
 use crate::test;
 
@@ -34,7 +34,8 @@ impl Puppet {
 
     fn write(&self, text: &[u8; 8]) {
         let place = usize::try_from(self.scratch()).unwrap();
-        ptrace::write(self.pid, std::ptr::without_provenance_mut(place), i64::from_ne_bytes(*text)).unwrap();
+        ptrace::write(self.pid, std::ptr::without_provenance_mut(place), i64::from_ne_bytes(*text))
+            .unwrap();
     }
 
     /// Has it make a system call, and returns what the kernel answers.
@@ -64,14 +65,16 @@ fn wait(thread: Pid) -> WaitStatus {
     waitpid(thread, Some(WaitPidFlag::__WALL)).unwrap()
 }
 
-/// The thread of this name.
+/// The thread of this name, once it has it.
 pub fn thread(pid: i32, name: &str) -> i32 {
-    let tasks = fs::read_dir(format!("/proc/{pid}/task")).unwrap().map(|one| one.unwrap().path());
-    let mut named = tasks.filter(|task| {
-        fs::read_to_string(task.join("comm")).is_ok_and(|text| text.trim_end() == name)
-    });
-    let task = named.next().unwrap_or_else(|| panic!("{pid} has no thread {name}"));
-    task.file_name().unwrap().to_str().unwrap().parse().unwrap()
+    until(name, || {
+        let tasks = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+        let named = |task: &std::path::PathBuf| {
+            fs::read_to_string(task.join("comm")).is_ok_and(|text| text.trim_end() == name)
+        };
+        let task = tasks.map(|one| one.unwrap().path()).find(named)?;
+        Some(task.file_name().unwrap().to_str().unwrap().parse().unwrap())
+    })
 }
 
 /// What its seccomp program refuses to every thread.

@@ -299,7 +299,8 @@ fn a_queue_of_many_thousands_is_answered_and_holds_up_no_other_container() {
     flooded.check_bounds();
     flooded.check_time();
     // a writer is there: all go on
-    let fifo = fs::File::options().read(true).write(true).open(t.bundle.file("/work/fifo0")).unwrap();
+    let fifo =
+        fs::File::options().read(true).write(true).open(t.bundle.file("/work/fifo0")).unwrap();
     let out = running.wait().ok();
     drop(fifo);
     assert_eq!(out.stdout, format!("calling\n{QUEUED}\n"));

@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, Instant};
 
 use crate::confinement::{Puppet, thread};
-use crate::harness::{LIMIT, Outcome, Runner, Test, process, until};
+use crate::harness::{Feature, LIMIT, Outcome, Runner, Test, process, require, until};
 use crate::supervisor::{check_seat, supervisor};
 use crate::test;
 
@@ -127,6 +127,75 @@ pub fn check_ends(init: i32, supervisor: i32, signal: i32) {
     until("the end of the container", || (!process::is_alive(init)).then_some(()));
     assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
     until("the end of the supervisor", || (!process::is_alive(supervisor)).then_some(()));
+}
+
+#[test]
+fn devices_are_denied_to_the_supervisor_as_to_the_container() {
+    // every way that a path is opened, and of every kind of name
+    let tries = |kind: &str, major: u32, minor: u32| {
+        format!(
+            "cd /work && mknod d {kind} {major} {minor} && ln -s d link;
+             for path in d link /work/d /work/link ./d; do
+                 dd if=$path of=/dev/null count=1 2>/dev/null && echo read $path
+                 (: > $path) 2>/dev/null && echo cut $path
+                 (: >> $path) 2>/dev/null && echo appended to $path
+             done; echo tried"
+        )
+    };
+    // a disk, the kernel's log, memory
+    for (kind, major, minor) in [("b", 254, 0), ("b", 7, 0), ("c", 1, 11), ("c", 1, 1)] {
+        let mut t = test!();
+        t.bundle.capabilities(&["CAP_MKNOD", "CAP_DAC_OVERRIDE", "CAP_SYSLOG", "CAP_SYS_RAWIO"]);
+        script(&mut t, KEYS, &tries(kind, major, minor)).ok().prints("tried");
+    }
+    let mut t = test!();
+    t.bundle.capabilities(&["CAP_MKNOD", "CAP_DAC_OVERRIDE"]);
+    let harmless = "cd /work && mknod null c 1 3 && echo x > null && cat null && echo empty";
+    script(&mut t, KEYS, harmless).ok().prints("empty");
+    // without the right to make them
+    let mut t = test!();
+    t.bundle.config["linux"]["resources"]["devices"] =
+        serde_json::json!([{ "allow": false, "access": "rwm" }]);
+    t.bundle.capabilities(&["CAP_DAC_OVERRIDE"]);
+    script(&mut t, KEYS, "mknod /work/d b 254 0 2>/dev/null || echo refused").prints("refused");
+}
+
+#[test]
+fn what_the_supervisor_does_is_charged_to_the_container() {
+    if !require(Feature::Hierarchies, module_path!(), "what_the_supervisor_does_is_charged") {
+        return;
+    }
+    let mut t = test!();
+    let (id, pid) = start(&mut t, KEYS);
+    let cgroups = |pid: i32| -> std::collections::BTreeMap<String, String> {
+        let text = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
+        let split = |line: &str| {
+            line.split_once(':')
+                .unwrap()
+                .1
+                .split_once(':')
+                .map(|(a, b)| (a.to_owned(), b.to_owned()))
+        };
+        text.lines().filter_map(split).collect()
+    };
+    let (own, containers) = (cgroups(pid), cgroups(t.pid(&id)));
+    for controller in ["devices", "memory", "cpu", "blkio"] {
+        assert_eq!(own[controller], containers[controller], "{controller}");
+    }
+    for controller in ["pids", "freezer"] {
+        assert_ne!(own[controller], containers[controller], "{controller}");
+    }
+    // it is none of the container's processes all the same
+    let listed = t.call(["ps", "--format", "json", &id]).ok().stdout;
+    assert_eq!(listed.trim(), format!("[{}]", t.pid(&id)));
+    t.call(["pause", &id]).ok();
+    std::thread::sleep(Duration::from_secs(1));
+    t.call(["resume", &id]).ok();
+    t.exec(&id, ["/bin/cat", "/work/a.txt"]).ok().prints("text");
+    t.call(["kill", "--all", &id, "KILL"]).ok();
+    t.await_status(&id, "stopped");
+    assert!(process::wait_for_end(pid, LIMIT));
+    t.call(["delete", &id]).ok();
 }
 
 #[test]

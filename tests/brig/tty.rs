@@ -229,5 +229,7 @@ fn a_terminal_that_is_opened_for_a_caller_does_not_become_the_supervisors() {
     // what would end a session with that terminal
     rustix::io::write(&master, b"\x03").unwrap();
     drop(master);
-    t.exec(&container.id, ["/bin/sh", "-c", "echo served > /dev/null && echo served"]).ok().prints("served");
+    t.exec(&container.id, ["/bin/sh", "-c", "echo served > /dev/null && echo served"])
+        .ok()
+        .prints("served");
 }

@@ -7,9 +7,11 @@
 
 mod place;
 mod removal;
+mod sharing;
 
 pub use place::locate;
 pub use removal::remove;
+pub use sharing::enter as share;
 
 use std::fs;
 use std::io::ErrorKind;
@@ -177,6 +179,15 @@ pub fn freeze(location: &Location, state: FreezerState) -> anyhow::Result<()> {
         .manager()?
         .freeze(state)
         .map_err(|error| anyhow!("freezer of cgroup {}: {error}", location.path.display()))
+}
+
+/// Thaws a container that is frozen: what is frozen does not die on cgroup v1.
+///
+/// # Errors
+///
+/// The kernel's.
+pub fn thaw(location: &Location) -> anyhow::Result<()> {
+    if is_frozen(location)? { freeze(location, FreezerState::Thawed) } else { Ok(()) }
 }
 
 /// Whether a container's cgroup is frozen.

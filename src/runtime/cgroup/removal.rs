@@ -11,20 +11,22 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
 use brig_policy::survey::Setup;
-use libcgroups::common::{AnyCgroupManager, CgroupManager, FreezerState};
+use libcgroups::common::{AnyCgroupManager, CgroupManager};
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, openat, unlinkat};
 use rustix::io::Errno;
 
-use super::{Availability, Location, ManagerKind, is_frozen, nix_pid};
-use crate::runtime::{hierarchies, process};
+use super::{Availability, Location, ManagerKind, nix_pid, sharing, thaw};
+use crate::runtime::hierarchies;
+use crate::runtime::process::Identity;
 use crate::survey;
 
-/// Kills what is left in a container's cgroup and removes it.
+/// Kills what is left in a container's cgroup and removes it. The supervisor, which is in it too, is
+/// given the time to end by itself.
 ///
 /// # Errors
 ///
 /// A directory that cannot be removed.
-pub fn remove(location: &Location) -> anyhow::Result<()> {
+pub fn remove(location: &Location, supervisor: Option<&Identity>) -> anyhow::Result<()> {
     if location.availability == Availability::Callers {
         return Ok(());
     }
@@ -39,7 +41,14 @@ pub fn remove(location: &Location) -> anyhow::Result<()> {
     if cgroups.setup == Setup::V2 {
         directories.iter().for_each(|directory| kill_at_once(directory));
     }
-    kill_all(location, &manager)?;
+    kill_all(location, &manager, supervisor)?;
+    if let Some(supervisor) = supervisor
+        && supervisor.wait(PATIENCE).is_err()
+    {
+        // it may be waiting for something that no signal ends: the cgroup goes without it
+        sharing::leave(supervisor.pid)?;
+        kill_all(location, &manager, None)?;
+    }
     if location.manager == ManagerKind::Systemd && cgroups.setup == Setup::V2 {
         let removed = manager.remove();
         return removed.map_err(|error| anyhow!("stop unit {}: {error}", location.path.display()));
@@ -105,33 +114,36 @@ fn a_child(directory: &OwnedFd) -> Result<Option<std::ffi::CString>, Errno> {
     Ok(None)
 }
 
-/// Kills until nothing is left: a process may fork between the list and the signal.
-fn kill_all(location: &Location, manager: &AnyCgroupManager) -> anyhow::Result<()> {
+/// How long a supervisor may take to end when nobody is left to be served.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Kills until nothing is left but who is spared: a process may fork between the list and the signal.
+fn kill_all(
+    location: &Location,
+    manager: &AnyCgroupManager,
+    spared: Option<&Identity>,
+) -> anyhow::Result<()> {
     // a freezer that cannot be thawed leaves processes that do not die of SIGKILL on cgroup v1
-    if is_frozen(location)? {
-        manager
-            .freeze(FreezerState::Thawed)
-            .map_err(|error| anyhow!("thaw cgroup {}: {error}", location.path.display()))?;
-    }
-    for _ in 0..100 {
+    thaw(location)?;
+    let others = || {
         // an absent directory has no processes
-        let pids = manager.get_all_pids().unwrap_or_default();
+        let pids = manager.get_all_pids().unwrap_or_default().into_iter().map(nix_pid);
+        pids.filter(|pid| spared.is_none_or(|spared| spared.pid != *pid)).collect::<Vec<i32>>()
+    };
+    for _ in 0..100 {
+        let pids = others();
         if pids.is_empty() {
             return Ok(());
         }
         for pid in pids {
-            if let Ok(process) = process::Identity::of(nix_pid(pid)) {
+            if let Ok(process) = Identity::of(pid) {
                 process.signal(libc::SIGKILL).with_context(|| format!("kill {}", process.pid))?;
                 // a zombie that its parent has not reaped stays in the list and is no process
                 process.wait(Duration::from_secs(10)).unwrap_or_default();
             }
         }
-        if !manager
-            .get_all_pids()
-            .unwrap_or_default()
-            .iter()
-            .any(|pid| process::Identity::of(nix_pid(*pid)).is_ok_and(|process| process.is_alive()))
-        {
+        let lives = |pid: i32| Identity::of(pid).is_ok_and(|process| process.is_alive());
+        if !others().into_iter().any(lives) {
             return Ok(());
         }
     }

@@ -52,7 +52,7 @@ impl Feature {
         match self {
             Feature::Runc => &["beside_runc"],
             Feature::Criu => &["checkpoint"],
-            Feature::Hierarchies => &["lifecycle"],
+            Feature::Hierarchies => &["lifecycle", "regions"],
             Feature::Fuse => &["stalled"],
             Feature::Podman | Feature::Containerd => &["engines", "user_namespaces"],
         }
