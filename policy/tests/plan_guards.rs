@@ -92,7 +92,10 @@ fn no_option_leads_past_the_address_that_was_decided_about() {
 fn no_socket_names_its_receivers_in_its_packets() {
     let denies = "network.deny ip 10.0.0.1";
     let cloexec = 0o200_0000;
-    for socket in [[2, 3, 255], [10, 3 | cloexec, 255], [17, 3, 0x300], [17, 2, 0], [44, 3, 0]] {
+    let packet = [[17, 3, 0x300], [17, 2, 0], [2, 10, 0x300], [2, 10 | cloexec, 3]];
+    let others = [[21, 5, 0], [24, 1, 0], [30, 1, 0], [33, 2, 2], [44, 3, 0]];
+    let raw = [[2, 3, 255], [10, 3 | cloexec, 255]];
+    for socket in packet.into_iter().chain(others).chain(raw) {
         assert_eq!(answer(denies, "socket", &socket), Action::Errno(1), "{socket:?}");
         assert_eq!(answer(PATTERN, "socket", &socket), Action::Allow, "{socket:?}");
     }
@@ -101,7 +104,24 @@ fn no_socket_names_its_receivers_in_its_packets() {
     }
 }
 
+#[test]
+fn no_mount_that_is_attached_nowhere_gives_files_other_names() {
+    let clone = 0x1;
+    for rules in [LITERALS, PATTERN] {
+        let answer = |call: &str, args: &[u64]| answer(rules, call, args);
+        assert_eq!(answer("fsmount", &[3, 0, 0]), Action::Errno(1), "{rules}");
+        for call in ["open_tree", "open_tree_attr"] {
+            assert_eq!(answer(call, &[3, 0, clone | 0x8000]), Action::Errno(1), "{call}: {rules}");
+        }
+        assert_eq!(answer("open_tree", &[3, 0, 0x8000]), Action::Allow, "{rules}");
+    }
+    for rules in ["", HOST, AUDIT] {
+        assert_eq!(answer(rules, "open_tree", &[3, 0, clone]), Action::Allow, "{rules}");
+    }
+}
+
 const TREES: &str = "[files]: an ioctl would copy denied files to where they are not";
+const DETACHED: &str = "[files]: what is in a mount that is attached nowhere has another name";
 
 #[test]
 fn the_plan_says_what_is_refused_besides() {
@@ -109,11 +129,12 @@ fn the_plan_says_what_is_refused_besides() {
     let besides = [
         "the supervisor could not act within a Landlock domain of the workload's own",
         TREES,
+        DETACHED,
         "[files]: an ioctl would change metadata past the supervisor",
         "[network]: a socket option would lead past the address decided about",
         "[network]: packets would name any receiver",
     ];
     assert_eq!(compiled(rules).besides, besides);
-    assert_eq!(compiled(LITERALS).besides, [TREES]);
+    assert_eq!(compiled(LITERALS).besides, [TREES, DETACHED]);
     assert!(compiled("network.connect tcp *:443\nnetwork.bind").besides.is_empty());
 }

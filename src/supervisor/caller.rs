@@ -255,19 +255,35 @@ impl<'a> Call<'a> {
     /// # Errors
     /// EFAULT where not all of it can be written.
     pub fn write(&self, pointer: Pointer, bytes: &[u8]) -> Result<(), Errno> {
-        self.standing.privileged()?;
-        // RACE: a caller that waits is alive and has its number: the kernel takes the number after
-        // this, so that what is written could only reach another task if this one were killed in
-        // between and its number were given away at once; the caller's address is then written in
-        // a task of the same container
-        self.still_waits()?;
+        let memory = self.memory()?;
         self.slot.copying();
-        let written = memory::write(self.notification.tid, pointer.0, bytes);
+        let written = rustix::io::pwrite(&memory, bytes, pointer.0);
         self.slot.acting();
-        match written.map_err(errno)? {
+        match written.map_err(|_| Errno::EFAULT)? {
             count if count == bytes.len() => Ok(()),
             _ => Err(Errno::EFAULT),
         }
+    }
+
+    /// The caller's memory, for writing.
+    ///
+    /// RACE: what is opened stays that of the task that `/proc/TID` was opened for, or of nobody; a
+    /// number could be another task's, even one of the host's, by the time that something is written.
+    fn memory(&self) -> Result<OwnedFd, Errno> {
+        let task = Rc::clone(self.task()?);
+        let open =
+            || openat(&task.directory, "mem", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty());
+        self.assume()?;
+        self.standing.privileged()?;
+        let opened = match open() {
+            Err(rustix::io::Errno::ACCESS) => {
+                self.standing.root_of_procfs()?;
+                open()
+            }
+            other => other,
+        };
+        self.still_waits()?;
+        opened.map_err(errno)
     }
 
     /// A duplicate of a descriptor of the caller's.

@@ -72,7 +72,6 @@ const CALLS: &[&str] = &[
     "poll",
     "ppoll",
     "process_vm_readv",
-    "process_vm_writev",
     "pwrite64",
     "read",
     "readlinkat",

@@ -71,7 +71,10 @@ impl Minder {
             self.note_calls();
             match self.next(requests) {
                 Ok(Request::Worker(queue)) => self.add(&queue),
-                Ok(Request::Look) => self.replace_waiting(),
+                Ok(Request::Look) => {
+                    self.pool.begin_look();
+                    self.replace_waiting();
+                }
                 Err(RecvTimeoutError::Timeout) => self.look(&standing),
                 Err(RecvTimeoutError::Disconnected) => return,
             }

@@ -241,6 +241,8 @@ fn live(ends: Ends, setup: &Setup<'_>) -> anyhow::Result<()> {
     signal::unblock_all().context("signal mask")?;
     signal::interrupt_on(pool::CANCEL).context("sigaction")?;
     raise_descriptors().context("setrlimit(RLIMIT_NOFILE)")?;
+    // what is left to be done at the end is done to this
+    let nothing = heart.try_clone().context("fcntl(F_DUPFD_CLOEXEC)")?;
     // a log at the limit of its size is no reason to end
     signal::ignore(libc::SIGXFSZ).context("sigaction")?;
     let Some((namespaces, init)) = receive_namespaces(&control)? else { return Ok(()) };
@@ -261,8 +263,8 @@ fn live(ends: Ends, setup: &Setup<'_>) -> anyhow::Result<()> {
     closer.close(LAST_LINES);
     // RACE: a worker may be waiting, as nobody's signal ends it, for a server whose device it holds, and
     // which ends when nobody holds that any more. Nothing becomes free that another worker could open
-    // something by: all that is left to be done is done to /dev/null, and fails
-    descriptors::cover_from(3, rustix::stdio::stdin());
+    // something by: all that is left to be done is done to a socket of one's own, or fails
+    descriptors::cover_from(3, &nothing);
     served
 }
 

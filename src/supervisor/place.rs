@@ -17,13 +17,18 @@ use brig_policy::call::files::{At, Base, Empty, Last};
 use brig_policy::path::AbsPath;
 use brig_policy::policy::Errno;
 use rustix::fs::{
-    CWD, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, openat, openat2, readlinkat,
+    AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, openat, openat2, readlinkat,
+    statat,
 };
 use rustix::path::DecInt;
 
 use super::answer::errno;
 use super::caller::Call;
 use super::{Shared, walk};
+
+/// How often a walk is begun anew.
+const TRIES: usize = 16;
+const AGAIN: rustix::io::Errno = rustix::io::Errno::AGAIN;
 
 /// A file of the workload's, held.
 #[derive(Debug)]
@@ -204,8 +209,13 @@ impl Call<'_> {
         };
         let flags = OFlags::PATH | OFlags::CLOEXEC | nofollow(last);
         let limits = limits.0 | own | ResolveFlags::NO_MAGICLINKS;
-        let fd =
-            openat2(start.fd(self.shared), path, flags, Mode::empty(), limits).map_err(errno)?;
+        let start = start.fd(self.shared);
+        let look = || openat2(start, path, flags, Mode::empty(), limits);
+        // where `..` must not lead out, after a rename or mount anywhere: openat2(2)
+        let again = (0..TRIES)
+            .map(|_| look())
+            .find(|found| !matches!(found, Err(again) if *again == AGAIN));
+        let fd = again.unwrap_or(Err(AGAIN)).map_err(errno)?;
         self.hold(fd)
     }
 
@@ -275,8 +285,10 @@ fn real_path(fd: BorrowedFd<'_>, stat: &Stat) -> Result<Option<AbsPath>, Errno> 
     const DELETED: &[u8] = b" (deleted)";
     let text = readlinkat(CWD, by_descriptor(fd), Vec::new()).map_err(errno)?;
     let mut text = text.as_bytes();
-    if stat.st_nlink == 0 {
-        text = text.strip_suffix(DELETED).unwrap_or(text);
+    if let Some(name) = text.strip_suffix(DELETED)
+        && (stat.st_nlink == 0 || !leads_to(text, stat))
+    {
+        text = name;
         // a memory file: the kernel's own name for it, in a file system that is mounted nowhere
         if text.starts_with(b"/memfd:") {
             return Ok(None);
@@ -286,4 +298,11 @@ fn real_path(fd: BorrowedFd<'_>, stat: &Stat) -> Result<Option<AbsPath>, Errno> 
         return Ok(None);
     }
     AbsPath::new(text).map(Some).map_err(|_| Errno::ENAMETOOLONG)
+}
+
+/// Whether a path, and not only a note that a name was removed (of a file that has others, perhaps),
+/// leads to a file.
+fn leads_to(path: &[u8], stat: &Stat) -> bool {
+    let found = statat(CWD, path, AtFlags::SYMLINK_NOFOLLOW);
+    found.is_ok_and(|found| (found.st_dev, found.st_ino) == (stat.st_dev, stat.st_ino))
 }

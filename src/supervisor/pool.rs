@@ -44,6 +44,8 @@ pub struct Pool {
     asleep: Arc<AtomicBool>,
     /// When the minder began its last turn, in microseconds since the pool began.
     turned: Arc<AtomicU64>,
+    /// Whether it has been asked to look and has not begun to.
+    to_look: Arc<AtomicBool>,
     /// Since when it has been asked for something, likewise; 0: it has not.
     asked: Arc<AtomicU64>,
     began: Instant,
@@ -58,8 +60,9 @@ impl Pool {
     pub fn start(shared: Arc<Shared>) -> std::io::Result<Self> {
         let (minder, requests) = std::sync::mpsc::channel();
         let (asleep, processors) = (Arc::default(), shared.processors);
-        let (turned, asked) = (Arc::default(), Arc::default());
-        let pool = Self { minder, asleep, turned, asked, began: Instant::now(), processors };
+        let (turned, to_look, asked) = (Arc::default(), Arc::default(), Arc::default());
+        let began = Instant::now();
+        let pool = Self { minder, asleep, turned, to_look, asked, began, processors };
         let minder = Minder::new(pool.clone(), shared);
         std::thread::Builder::new()
             .name("brig-minder".to_owned())
@@ -80,8 +83,12 @@ impl Pool {
         u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX)
     }
 
-    /// Asks the minder, which ends with the process only.
+    /// Asks the minder, which ends with the process only. However often it is asked to look, it does
+    /// so once.
     pub fn ask(&self, request: Request) {
+        if matches!(request, Request::Look) && self.to_look.swap(true, Ordering::AcqRel) {
+            return;
+        }
         if self.asked.load(Ordering::Relaxed) == 0 {
             self.asked.store(self.age().max(1), Ordering::Relaxed);
         }
@@ -92,6 +99,11 @@ impl Pool {
     pub fn turn(&self) {
         self.asked.store(0, Ordering::Relaxed);
         self.turned.store(self.age(), Ordering::Relaxed);
+    }
+
+    /// The minder begins to look because it was asked to: from here on it may be asked again.
+    pub fn begin_look(&self) {
+        self.to_look.store(false, Ordering::Release);
     }
 
     /// Whether the minder does not look any more, although it is awake or has been asked to.

@@ -203,14 +203,16 @@ impl Slot {
     /// Ends the phase in which the signal may come.
     fn stand_up(&self) {
         loop {
-            match self.replace_phase(Phase::Waiting, Phase::Acting) {
-                Ok(()) => return,
-                Err(Phase::Ended) => break,
-                // the signal is on its way
-                Err(_) => std::thread::yield_now(),
+            match self.phase() {
+                Phase::Waiting if self.replace_phase(Phase::Waiting, Phase::Acting).is_ok() => {
+                    return;
+                }
+                // RACE: the minder may be about to send another one: it has announced it then
+                Phase::Ended if self.replace_phase(Phase::Ended, Phase::Acting).is_ok() => break,
+                // it is on its way
+                _ => std::thread::yield_now(),
             }
         }
-        self.acting();
         // RACE: the signal has been sent, and comes at the latest when this call returns
         std::thread::yield_now();
     }

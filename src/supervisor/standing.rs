@@ -92,6 +92,18 @@ impl Standing {
         self.put_in_force(identity.effective)
     }
 
+    /// Looks at what procfs gives to the root of the container's user namespace: that of tasks which are
+    /// not dumpable.
+    ///
+    /// # Errors
+    /// The kernel's: nothing may be done then.
+    pub fn root_of_procfs(&self) -> Result<(), Errno> {
+        // INVARIANT: half of an identity is none
+        self.identity.replace(None);
+        self.privileged()?;
+        identity::set_fs_uid(0).map_err(errno)
+    }
+
     /// The file mode creation mask.
     pub fn set_umask(&self, umask: u32) {
         if self.umask.replace(Some(umask)) != Some(umask) {

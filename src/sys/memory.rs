@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! process_vm_readv(2) and process_vm_writev(2): another process's memory.
+//! process_vm_readv(2): another process's memory.
 
 use std::io;
 
@@ -24,22 +24,6 @@ pub fn read(tid: i32, address: u64, buffer: &mut [u8]) -> io::Result<usize> {
     // SAFETY: `here` is the caller's buffer with its length, borrowed exclusively; `there` is a
     // number to this process, which the kernel looks up in the other one.
     let result = unsafe { libc::process_vm_readv(tid, &raw const here, 1, &raw const there, 1, 0) };
-    let count = super::check(result as _)?;
-    usize::try_from(count).map_err(|_| io::ErrorKind::InvalidData.into())
-}
-
-/// `process_vm_writev(tid, {bytes}, {address})`: how many bytes could be written.
-///
-/// # Errors
-///
-/// EFAULT where nothing can be written at the address, ESRCH, EPERM.
-pub fn write(tid: i32, address: u64, bytes: &[u8]) -> io::Result<usize> {
-    let here = local(bytes.as_ptr().cast_mut(), bytes.len());
-    let there = remote(address, bytes.len())?;
-    // SAFETY: the kernel reads `here`, the caller's bytes with their length; `there` is a number to
-    // this process, which the kernel looks up in the other one.
-    let result =
-        unsafe { libc::process_vm_writev(tid, &raw const here, 1, &raw const there, 1, 0) };
     let count = super::check(result as _)?;
     usize::try_from(count).map_err(|_| io::ErrorKind::InvalidData.into())
 }

@@ -37,7 +37,7 @@ pub(crate) fn restrictions(calls: &Calls, settled: &Settled, hosts: Hosts) -> Ve
         all.push(own_domains());
     }
     if !settled.placed.restricted.is_empty() {
-        all.push(trees());
+        all.extend([trees(), detached_mounts()]);
     }
     if !settled.mounts.exact() {
         all.push(metadata());
@@ -75,6 +75,18 @@ fn trees() -> Restriction {
     let commands = TREE_IOCTLS.map(|command| vec![is(1, command)]);
     let why = "[files]: an ioctl would copy denied files to where they are not";
     refused(matching("ioctl", commands), EPERM, why)
+}
+
+/// Mounts that are attached nowhere, for which the kernel asks no Landlock domain: what is in one has
+/// another name than where it comes from. Attaching it is forbidden to whoever is in a domain, so that
+/// nothing is lost.
+fn detached_mounts() -> Restriction {
+    const OPEN_TREE_CLONE: Operator = Operator::MaskedEqual { mask: 1, value: 1 };
+    let clones = || [vec![Condition { index: 2, operator: OPEN_TREE_CLONE }]];
+    let mut matches = matching("fsmount", [Vec::new()]);
+    matches.extend(matching("open_tree", clones()));
+    matches.extend(matching("open_tree_attr", clones()));
+    refused(matches, EPERM, "[files]: what is in a mount that is attached nowhere has another name")
 }
 
 /// ioctls that an owner may use on a descriptor that was opened for reading, by asm-generic/ioctl.h,
@@ -129,13 +141,25 @@ fn sockets_past_addresses() -> Restriction {
     const AF_INET6: u64 = 10;
     const AF_PACKET: u64 = 17;
     const AF_XDP: u64 = 44;
+    /// Families that carry the internet protocol, or go over it, by addresses of their own: linux/socket.h.
+    const OTHERS: [u64; 4] = [
+        21, // AF_RDS
+        24, // AF_PPPOX
+        30, // AF_TIPC
+        33, // AF_RXRPC
+    ];
+    /// What the kernel takes for AF_PACKET.
+    const SOCK_PACKET: Operator = Operator::MaskedEqual { mask: 0xf, value: 10 };
     const SOCK_RAW: Operator = Operator::MaskedEqual { mask: 0xf, value: 3 };
     const IPPROTO_RAW: u64 = 255;
     let raw = |family| {
         let kind = Condition { index: 1, operator: SOCK_RAW };
         vec![is(0, family), kind, is(2, IPPROTO_RAW)]
     };
-    let sockets = [raw(AF_INET), raw(AF_INET6), vec![is(0, AF_PACKET)], vec![is(0, AF_XDP)]];
+    let packet = vec![is(0, AF_INET), Condition { index: 1, operator: SOCK_PACKET }];
+    let mut sockets =
+        vec![raw(AF_INET), raw(AF_INET6), packet, vec![is(0, AF_PACKET)], vec![is(0, AF_XDP)]];
+    sockets.extend(OTHERS.map(|family| vec![is(0, family)]));
     refused(matching("socket", sockets), EPERM, "[network]: packets would name any receiver")
 }
 

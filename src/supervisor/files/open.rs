@@ -66,6 +66,8 @@ pub fn open(call: &Call<'_>, at: &At, how: How) -> Outcome {
     match call.find(&at, &path, wanted.limits) {
         Ok(found) if tmpfile => open_temporary(call, &found, wanted),
         Ok(found) => open_found(call, &found, wanted),
+        // what could not be looked at now could be later
+        Err(Errno::EAGAIN) => Err(Errno::EAGAIN),
         Err(_) => kernel(),
     }
 }
@@ -117,6 +119,9 @@ fn permit(call: &Call<'_>, path: &AbsPath, accesses: AccessSet) -> Result<Vec<Pe
 fn open_found(call: &Call<'_>, found: &Found, wanted: Wanted) -> Outcome {
     let Some(path) = &found.path else { return to_kernel(call, &NEEDS) };
     let needs = accesses(wanted.flags, found.kind());
+    if is_of_another_process(call, path)? {
+        return to_kernel(call, &NEEDS);
+    }
     if !is_ours(call, path, needs) {
         if call.shared.judge.audits() {
             permit(call, path, needs)?;
@@ -128,6 +133,17 @@ fn open_found(call: &Call<'_>, found: &Found, wanted: Wanted) -> Outcome {
         permitted.push(call.shared.judge.device(call, path)?);
     }
     reopen(call, found, wanted, &permitted)
+}
+
+/// Whether it is another process's in procfs, where the container sees the supervisor's processes: to
+/// open one's own memory takes no permission, and the supervisor's is not its caller's.
+fn is_of_another_process(call: &Call<'_>, path: &AbsPath) -> Result<bool, Errno> {
+    if call.shared.pid_level > 0 || !call.shared.is_in_proc(Some(path)) {
+        return Ok(false);
+    }
+    let is_number = |name: &&[u8]| name.iter().all(u8::is_ascii_digit);
+    let Some(process) = path.components().find(is_number) else { return Ok(false) };
+    Ok(process != call.status()?.tgid.to_string().as_bytes())
 }
 
 /// Opens what is held, as the caller.
