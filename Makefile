@@ -58,4 +58,4 @@ soak: test-deps
 	BRIG_TESTS_ROUNDS=10000 cargo nextest run -p brig --profile soak -E 'test(soak::)'
 
 races: test-deps
-	BRIG_RACE_ROUNDS=1000000 cargo nextest run -p brig --profile soak -E 'test(attacks::)'
+	BRIG_RACE_ROUNDS=1000000 cargo nextest run -p brig --profile soak -E 'test(attacks::) | test(floods::callers_that_are_killed)'

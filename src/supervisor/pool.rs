@@ -160,3 +160,47 @@ pub fn work(pool: &Pool, shared: &Shared, slot: &Slot) {
     slot.leave();
     queue.remove_worker();
 }
+
+#[cfg(test)]
+impl Pool {
+    /// One whose minder is the caller.
+    pub fn unminded() -> (Self, std::sync::mpsc::Receiver<Request>) {
+        let (minder, requests) = std::sync::mpsc::channel();
+        let (asleep, turned, to_look, asked) = Default::default();
+        let began = Instant::now();
+        (Self { minder, asleep, turned, to_look, asked, began, processors: 1 }, requests)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_has_been_asked_to_look_is_asked_again_when_it_has_begun_to() {
+        let (pool, requests) = Pool::unminded();
+        for _ in 0..3 {
+            pool.ask(Request::Look);
+        }
+        assert_eq!(requests.try_iter().count(), 1);
+        pool.begin_look();
+        pool.ask(Request::Look);
+        assert_eq!(requests.try_iter().count(), 1);
+    }
+
+    #[test]
+    fn a_minder_is_late_only_long_after_it_was_needed() {
+        let (pool, _requests) = Pool::unminded();
+        pool.sleep();
+        assert!(!pool.is_unminded(), "nobody has asked it for anything");
+        pool.ask(Request::Look);
+        assert!(!pool.is_unminded(), "it has time");
+        pool.asked.store(1, Ordering::Relaxed);
+        let long_ago = Instant::now().checked_sub(LATE + Duration::from_secs(1)).unwrap();
+        let mut pool = pool;
+        pool.began = long_ago;
+        assert!(pool.is_unminded());
+        pool.turn();
+        assert!(!pool.is_unminded());
+    }
+}

@@ -333,3 +333,77 @@ impl Slot {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn slot() -> (Slot, std::sync::mpsc::Receiver<Request>) {
+        let (pool, requests) = Pool::unminded();
+        let null = std::fs::File::open("/dev/null").unwrap();
+        (Slot::new(Arc::new(Queue::new(null.into(), 1)), pool), requests)
+    }
+
+    const CALL: notify::Notification =
+        notify::Notification { id: 7, tid: 1, number: 0, arch: 0, args: [0; 6] };
+
+    #[test]
+    fn the_time_for_memory_begins_with_the_look_at_it_and_not_with_the_call() {
+        let (slot, _requests) = slot();
+        slot.begin(&CALL);
+        std::thread::sleep(Duration::from_millis(30));
+        assert_eq!(slot.copying_for(), None);
+        slot.copying();
+        let time = slot.copying_for().unwrap();
+        assert!(slot.elapsed() >= time + Duration::from_millis(30), "{time:?}");
+        slot.acting();
+        assert_eq!(slot.copying_for(), None);
+    }
+
+    #[test]
+    fn what_waited_unexpectedly_is_remembered_for_a_second() {
+        let (slot, _requests) = slot();
+        slot.begin(&CALL);
+        assert!(!slot.is_wary());
+        slot.set_phase(Phase::Waiting);
+        std::thread::sleep(Duration::from_millis(1));
+        slot.count_as_slow();
+        slot.end();
+        slot.begin(&CALL);
+        assert!(slot.is_wary());
+        slot.since.store(slot.since() + WARY + 1_000_000, Ordering::Relaxed);
+        assert!(!slot.is_wary());
+    }
+
+    #[test]
+    fn only_who_waits_is_signalled_and_stands_up_when_that_is_over() {
+        let (slot, _requests) = slot();
+        slot.begin(&CALL);
+        slot.cancel();
+        assert_eq!(slot.phase(), Phase::Acting, "it does not wait");
+        slot.set_phase(Phase::Waiting);
+        slot.cancel();
+        assert_eq!(slot.phase(), Phase::Ended);
+        slot.stand_up();
+        assert_eq!(slot.phase(), Phase::Acting);
+        // RACE: the minder announces another signal: the worker waits until it has been sent
+        slot.set_phase(Phase::Ending);
+        std::thread::scope(|scope| {
+            let worker = scope.spawn(|| slot.stand_up());
+            std::thread::sleep(Duration::from_millis(20));
+            assert!(!worker.is_finished());
+            slot.set_phase(Phase::Ended);
+        });
+        assert_eq!(slot.phase(), Phase::Acting);
+    }
+
+    #[test]
+    fn a_signal_interrupts_the_call_that_it_was_for() {
+        let (slot, _requests) = slot();
+        slot.begin(&CALL);
+        slot.interrupt(CALL.id, Signal::Shared);
+        assert_eq!(slot.interruption(), Some(Signal::Shared));
+        slot.begin(&notify::Notification { id: 8, ..CALL });
+        assert_eq!(slot.interruption(), None);
+    }
+}

@@ -341,6 +341,17 @@ fn the_workload_can_make_domains_of_its_own() {
 }
 
 #[test]
+fn beside_a_supervisor_the_workload_makes_no_domain_of_its_own() {
+    let mut t = test!();
+    fs::copy(victims::nest(), t.bundle.file("/nest")).unwrap();
+    fs::create_dir_all(t.bundle.file("/work")).unwrap();
+    t.bundle.args(["/nest"]);
+    // the supervisor could not see it, and would act outside of it
+    let refused = run(&t, "[files]\ndeny = [\"/work/**/*.key\"]\n").exits(1);
+    assert_eq!(refused.stdout, "", "{refused:?}");
+}
+
+#[test]
 fn sockets_that_no_rule_can_use_are_not_made() {
     let mut t = test!();
     fs::copy(victims::sockets(), t.bundle.file("/sockets")).unwrap();

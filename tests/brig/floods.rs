@@ -214,9 +214,13 @@ fn hundreds_of_calls_that_wait_hold_up_no_other_and_hold_little() {
     let mut t = test!();
     let flooded = start(&mut t);
     let before = flooded.settled();
-    for (kind, count) in
-        [("fifo", "300"), ("connect", "100"), ("stream", "100"), ("datagram", "100")]
-    {
+    for (kind, count) in [
+        ("fifo", "300"),
+        ("connect", "100"),
+        ("stream", "100"),
+        ("datagram", "100"),
+        ("array", "100"),
+    ] {
         let (running, answer) = flooded.block(&t, kind, count);
         check_delay(&answer);
         // a message for which there is no room may be refused, nothing else
