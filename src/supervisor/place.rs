@@ -24,11 +24,16 @@ use rustix::path::DecInt;
 
 use super::answer::errno;
 use super::caller::Call;
+use super::moves::Names;
 use super::{Shared, walk};
 
 /// How often a walk is begun anew.
 const TRIES: usize = 16;
 const AGAIN: rustix::io::Errno = rustix::io::Errno::AGAIN;
+/// What the kernel appends to a name that is no more.
+const DELETED: &[u8] = b" (deleted)";
+/// How often a name is asked for that looks like one that is no more, while others are moved.
+const MOST_LOOKS: usize = 64;
 
 /// A file of the workload's, held.
 #[derive(Debug)]
@@ -222,7 +227,7 @@ impl Call<'_> {
     /// What a descriptor refers to.
     pub fn hold(&self, fd: OwnedFd) -> Result<Found, Errno> {
         let stat = fstat(&fd).map_err(errno)?;
-        let path = real_path(fd.as_fd(), &stat)?;
+        let path = real_path(&self.shared.names, fd.as_fd(), &stat)?;
         Ok(Found { fd, path, stat })
     }
 
@@ -274,35 +279,44 @@ pub fn nofollow(last: Last) -> OFlags {
 }
 
 /// Whether an open file has this name.
-pub fn has_name(fd: BorrowedFd<'_>, name: &AbsPath) -> bool {
-    let is = |stat: Stat| real_path(fd, &stat).is_ok_and(|path| path.as_ref() == Some(name));
+pub fn has_name(names: &Names, fd: BorrowedFd<'_>, name: &AbsPath) -> bool {
+    let is = |stat: Stat| real_path(names, fd, &stat).is_ok_and(|path| path.as_ref() == Some(name));
     fstat(fd).is_ok_and(is)
 }
 
 /// The name that a file has now, as the container's first process would see it; what has been
 /// removed, the one that it had.
-fn real_path(fd: BorrowedFd<'_>, stat: &Stat) -> Result<Option<AbsPath>, Errno> {
-    const DELETED: &[u8] = b" (deleted)";
-    let text = readlinkat(CWD, by_descriptor(fd), Vec::new()).map_err(errno)?;
-    let mut text = text.as_bytes();
-    if let Some(name) = text.strip_suffix(DELETED)
-        && (stat.st_nlink == 0 || !leads_to(text, stat))
-    {
-        text = name;
-        // a memory file: the kernel's own name for it, in a file system that is mounted nowhere
-        if text.starts_with(b"/memfd:") {
-            return Ok(None);
+fn real_path(names: &Names, fd: BorrowedFd<'_>, stat: &Stat) -> Result<Option<AbsPath>, Errno> {
+    for _ in 0..MOST_LOOKS {
+        let before = names.moves();
+        let text = readlinkat(CWD, by_descriptor(fd), Vec::new()).map_err(errno)?;
+        let text = text.as_bytes();
+        let Some(lost) = text.strip_suffix(DELETED) else { return absolute(text) };
+        // where it has other names left, what this says may be a name that it has
+        if stat.st_nlink > 0 {
+            match statat(CWD, text, AtFlags::SYMLINK_NOFOLLOW) {
+                Ok(found) if is_one(&found, stat) => return absolute(text),
+                Ok(_) | Err(rustix::io::Errno::NOENT) => {}
+                Err(error) => return Err(errno(error)),
+            }
+            // RACE: it could have been moved away before it was looked for there, and back
+            if !before.is_some_and(|before| names.rest_since(before)) {
+                continue;
+            }
         }
+        // a memory file: the kernel's own name for it, in a file system that is mounted nowhere
+        return if lost.starts_with(b"/memfd:") { Ok(None) } else { absolute(lost) };
     }
+    Err(Errno::EACCES)
+}
+
+fn absolute(text: &[u8]) -> Result<Option<AbsPath>, Errno> {
     if text.first() != Some(&b'/') {
         return Ok(None);
     }
     AbsPath::new(text).map(Some).map_err(|_| Errno::ENAMETOOLONG)
 }
 
-/// Whether a path, and not only a note that a name was removed (of a file that has others, perhaps),
-/// leads to a file.
-fn leads_to(path: &[u8], stat: &Stat) -> bool {
-    let found = statat(CWD, path, AtFlags::SYMLINK_NOFOLLOW);
-    found.is_ok_and(|found| (found.st_dev, found.st_ino) == (stat.st_dev, stat.st_ino))
+fn is_one(one: &Stat, other: &Stat) -> bool {
+    (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino)
 }

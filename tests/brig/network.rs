@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::net::UnixListener;
 use std::process::Stdio;
 
 use crate::harness::{Outcome, Runner, Test, process, until, victims};
@@ -297,6 +298,24 @@ fn unix_sockets_are_decided_by_their_names() {
     let kind = fs::symlink_metadata(t.bundle.file("/srv/a.sock")).unwrap().file_type();
     assert!(kind.is_socket());
     assert!(!t.bundle.file("/srv/sub/c.sock").exists());
+}
+
+#[test]
+fn what_has_lost_a_name_is_decided_about_by_that() {
+    let mut t = test!();
+    fs::create_dir_all(t.bundle.file("/srv")).unwrap();
+    let host = t.path("engine.sock");
+    let _engine = UnixListener::bind(&host).unwrap();
+    fs::rename(&host, t.bundle.file("/srv/engine.sock")).unwrap();
+    // it has another name left, so that what it has lost looks like a name
+    fs::hard_link(t.bundle.file("/srv/engine.sock"), t.bundle.file("/srv/twin.sock")).unwrap();
+    check(
+        &mut t,
+        "[network]\nconnect = [\"unix *\"]\ndeny = [\"unix /srv/{engine,twin}.sock\"]\n",
+        "socket a stream -> ok
+        lost a /srv/twin.sock -> EACCES
+        lost a /srv/engine.sock -> EACCES",
+    );
 }
 
 #[test]

@@ -128,7 +128,8 @@ fn open_allowed(
         Wait::Gone => return Some(Err(Errno::EINTR)),
     };
     // RACE: the walk may have gone through a directory that was moved meanwhile
-    if !call.shared.names.rest_since(way.moves) && !has_name(opened.as_fd(), &way.name) {
+    let names = &call.shared.names;
+    if !names.rest_since(way.moves) && !has_name(names, opened.as_fd(), &way.name) {
         return None;
     }
     if permitted_besides == ANY_KIND && !wanted.flags.intersects(steps) {

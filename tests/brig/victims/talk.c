@@ -536,6 +536,17 @@ static void swap(void) {
     printf("outside %d below %d%s\n", outside, below, bound && bound < count ? "" : " never bound");
 }
 
+/* Connects to what has lost the name by which it was found. */
+static void lost(int fd) {
+    struct sockaddr_un to = {.sun_family = AF_UNIX};
+    char *path = word();
+    int found = open(path, O_PATH | O_CLOEXEC);
+    unlink(path);
+    snprintf(to.sun_path, sizeof to.sun_path, "/proc/self/fd/%d", found);
+    told(connect(fd, (struct sockaddr *)&to, sizeof to));
+    close(found);
+}
+
 static void run(const char *what) {
     if (!strcmp(what, "up"))
         told(up());
@@ -580,6 +591,8 @@ static void run(const char *what) {
         told((umask(number()), 0));
     else if (!strcmp(what, "chdir"))
         told(chdir(word()));
+    else if (!strcmp(what, "lost"))
+        lost(*slot());
     else if (!strcmp(what, "open")) {
         int *fd = slot();
         told(*fd = open(word(), O_RDONLY | O_CLOEXEC));
