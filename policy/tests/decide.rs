@@ -166,6 +166,56 @@ fn a_file_does_not_gain_rights_by_another_name() {
 }
 
 #[test]
+fn a_socket_gains_no_way_to_be_connected_to_by_another_name() {
+    check(
+        "network.connect unix *
+         network.deny unix /run/docker.sock",
+        "rename socket /run/docker.sock /run/x -> EACCES by 2
+         link socket /run/docker.sock /run/x -> EACCES by 2
+         exchange socket /run/x /run/docker.sock -> EACCES by 2
+         replace socket /run/x /run/y -> allow
+         rename /run/ /elsewhere -> EXDEV by 2
+         rename /run/docker.sock/ /run/x -> EXDEV by 2
+         rename /run/sub/ /run/x -> allow
+         rename /run/docker.sock /run/x -> allow
+         link /run/docker.sock /run/x -> allow",
+    );
+    check(
+        "network.connect unix /run/app/allowed-*",
+        "rename socket /run/app/x /run/app/allowed-x -> EACCES
+         link socket /run/app/x /run/app/allowed-x -> EACCES
+         rename socket /run/app/allowed-x /run/app/allowed-y -> allow
+         rename socket /run/app/allowed-x /run/app/x -> allow
+         rename /run/app/x /run/app/allowed-x -> allow
+         rename /tmp/d/ /run/app/allowed-d -> EXDEV
+         rename /tmp/app/ /run/app -> EXDEV
+         rename /tmp/d/ /tmp/e -> allow",
+    );
+}
+
+#[test]
+fn a_socket_gets_no_name_that_it_could_not_have_been_bound_to() {
+    check(
+        "network.bind unix /run/app/*
+         network.deny unix /run/app/reserved",
+        "rename socket /run/app/mine /run/app/reserved -> EACCES by 2
+         link socket /run/app/mine /run/other -> EACCES
+         rename socket /run/app/mine /run/app/yours -> allow
+         exchange socket /run/other /run/app/mine -> EACCES
+         rename /run/app/d/ /run/d -> EXDEV
+         rename /run/app/d/ /run/app/e -> allow
+         rename /run/d/ /run/e -> allow",
+    );
+}
+
+#[test]
+fn where_no_rule_tells_the_paths_of_sockets_apart_they_have_any_name() {
+    for rules in ["network.connect unix *\nnetwork.bind", "network.bind unix @app-*", ""] {
+        check(rules, "rename socket /a /b -> allow\nrename /a/ /b -> allow");
+    }
+}
+
+#[test]
 fn a_directory_is_not_moved_away_from_the_rules_beneath_it() {
     check(
         "files.deny /srv/a/secret

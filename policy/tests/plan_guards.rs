@@ -71,6 +71,29 @@ fn no_ioctl_changes_metadata_past_the_supervisor() {
 }
 
 #[test]
+fn no_mount_gives_another_name_where_names_decide() {
+    const REMOUNT: u64 = 0x20;
+    const BIND: u64 = 0x1000;
+    let calls: [(&str, &[u64]); 5] = [
+        ("pivot_root", &[]),
+        ("mount", &[0, 0, 0, BIND]),
+        ("mount", &[0, 0, 0, 0x2000]),
+        ("move_mount", &[]),
+        ("open_tree", &[3, 0, 1]),
+    ];
+    for (call, args) in calls {
+        for rules in [PATTERN, SOCKETS, "network.deny unix /run/x", "files.write /tmp = create"] {
+            assert_eq!(answer(rules, call, args), Action::Errno(1), "{rules}: {call}");
+        }
+        for rules in ["", LITERALS, HOST, AUDIT] {
+            assert_eq!(answer(rules, call, args), Action::Allow, "{rules}: {call}");
+        }
+    }
+    assert_eq!(answer(SOCKETS, "mount", &[0, 0, 0, BIND | REMOUNT]), Action::Allow);
+    assert_eq!(answer(SOCKETS, "open_tree", &[3, 0, 0]), Action::Allow);
+}
+
+#[test]
 fn no_option_leads_past_the_address_that_was_decided_about() {
     let options = [(0, 3), (0, 4), (41, 6), (41, 36), (41, 57), (255, 36), (132, 110)];
     for (level, name) in options {
@@ -131,6 +154,7 @@ fn the_plan_says_what_is_refused_besides() {
         TREES,
         DETACHED,
         "[files]: an ioctl would change metadata past the supervisor",
+        "names decide, and a mount would give files other names",
         "[network]: a socket option would lead past the address decided about",
         "[network]: packets would name any receiver",
     ];

@@ -133,6 +133,53 @@ fn what_is_mediated_is_what_the_rules_need() {
     }
 }
 
+const NAMING: [&str; 5] = ["link", "linkat", "rename", "renameat", "renameat2"];
+
+fn names(rules: &str) -> Vec<String> {
+    mediated(rules).into_iter().filter(|call| NAMING.contains(&call.as_str())).collect()
+}
+
+#[test]
+fn what_gives_names_is_mediated_where_rules_are_about_the_paths_of_sockets() {
+    for rules in [
+        "network.connect unix /run/*.sock",
+        "network.bind unix /run/app",
+        "network.deny unix /run/docker.sock",
+        "network.deny unix * ! unix /run/app",
+        "network.connect unix *\nnetwork.deny unix /run/docker.sock",
+        "audit.mode audit\nnetwork.deny unix /run/docker.sock",
+    ] {
+        assert_eq!(names(rules), NAMING, "{rules}");
+        assert!(!mediated(rules).contains(&"openat".to_owned()), "{rules}");
+    }
+    for rules in [
+        "network.connect unix @app-*",
+        "network.deny unix @app-*",
+        "network.connect tcp 10.0.0.1",
+        "network.deny unix *",
+        "network.connect tcp *:443\nnetwork.bind\nnetwork.deny unix /run/app",
+    ] {
+        assert!(names(rules).is_empty(), "{rules}");
+    }
+}
+
+#[test]
+fn what_gives_names_is_mediated_where_they_decide_whose_metadata_may_be_changed() {
+    for rules in [
+        "files.write /srv = create,delete\nfiles.write /srv/log = modify",
+        "files.write /srv ! /srv/in\nfiles.write /srv/in = create,delete",
+    ] {
+        assert_eq!(names(rules), NAMING, "{rules}");
+    }
+    for rules in [
+        "files.write /srv = create,delete",
+        "files.write /tmp\nfiles.write /spool = create,delete",
+        "files.write /srv\nfiles.deny /srv/log",
+    ] {
+        assert!(names(rules).is_empty(), "{rules}");
+    }
+}
+
 fn warnings(text: &str, target: &Target) -> String {
     let mut reading = reading::read(text, &[], &[]);
     profile::lint(&mut reading);

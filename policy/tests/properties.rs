@@ -132,6 +132,10 @@ fn operations() -> Vec<Operation> {
         }
         texts.push(format!("rename {one}/ {two}"));
         texts.push(format!("exchange {one}/ {two}"));
+        texts.extend(
+            ["rename", "exchange", "link"].map(|verb| format!("{verb} socket {one} {two}")),
+        );
+        texts.push(format!("rename socket {two} {one}"));
     }
     for host in [
         "10.0.0.1",
@@ -252,8 +256,15 @@ proptest! {
         let after = policy(&format!("{}\n{deny}", lines.join("\n")));
         let (one, other) = (decider(&before), decider(&after));
         for operation in operations() {
-            // A directory may be moved once its goal may no longer do what it would gain there.
-            let is_move = matches!(&operation, Operation::File(FileOperation::Rename { kind: FileKind::Directory, .. }));
+            // What the goal may no longer do is not gained there: then a directory may be moved, and
+            // a socket of no use.
+            let is_move = matches!(
+                &operation,
+                Operation::File(
+                    FileOperation::Rename { kind: FileKind::Directory | FileKind::Socket, .. }
+                        | FileOperation::Link { kind: FileKind::Socket, .. }
+                )
+            );
             if other.decide(&operation).allows() && !is_move {
                 prop_assert!(one.decide(&operation).allows(), "{}", operation);
             }

@@ -14,7 +14,7 @@ use brig_policy::path::AbsPath;
 use brig_policy::policy::AccessSet;
 use rustix::fs::{Mode, OFlags, openat, readlinkat};
 
-use super::judge::{Judge, Native};
+use super::judge::{Judge, Naming, Native};
 use super::moves::Names;
 use super::task::GroupChanges;
 use super::{READY, Roots, Setup, Shared, budget, caller, confine, dispatch, log, serve};
@@ -98,11 +98,17 @@ fn judge(setup: &Setup<'_>, record: Option<&OwnedFd>, log: log::Log) -> anyhow::
     let Some(record) = record else {
         let nothing = brig_policy::plan::files::Placements::default();
         let decider = Decider::placed(policy, &nothing);
-        return Ok(Judge::new(decider, Native::default(), AccessSet::EMPTY, log));
+        let native = Native::default();
+        return Ok(Judge::new(decider, native, AccessSet::EMPTY, Naming::ByKernel, log));
     };
     let applied = crate::runtime::domain::read(record).context("what was made of the policy")?;
     let decider = Decider::placed(policy, &applied.placements);
-    Ok(Judge::new(decider, Native::new(applied.restricted, &applied.grants), applied.bounded, log))
+    let native = Native::new(applied.restricted, &applied.grants);
+    let naming = match applied.metadata_by_name {
+        true => Naming::ByBrig,
+        false => Naming::ByKernel,
+    };
+    Ok(Judge::new(decider, native, applied.bounded, naming, log))
 }
 
 fn status(proc: &OwnedFd, pid: i32) -> anyhow::Result<Status> {

@@ -25,7 +25,17 @@ pub struct Judge {
     bounded: AccessSet,
     /// Whether there are rules that deny nothing and are only logged.
     audit: Audit,
+    naming: Naming,
     log: Log,
+}
+
+/// Who renames and links.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Naming {
+    /// Brig does, wherever the kernel does not know all that depends on names.
+    ByBrig,
+    /// The kernel does, wherever it allows making and removing names.
+    ByKernel,
 }
 
 /// Whether there are rules that deny nothing and are only logged.
@@ -84,10 +94,34 @@ pub struct Permitted(());
 
 impl Judge {
     /// Decides by a policy that has been placed in the container's files.
-    pub fn new(decider: Decider, native: Native, bounded: AccessSet, log: Log) -> Self {
-        let audits = decider.policy().layers().any(|layer| !layer.enforces());
+    pub fn new(
+        decider: Decider,
+        native: Native,
+        bounded: AccessSet,
+        metadata: Naming,
+        log: Log,
+    ) -> Self {
+        let layers = || decider.policy().layers();
+        let audits = layers().any(|layer| !layer.enforces());
         let audit = if audits { Audit::Logs } else { Audit::Nothing };
-        Self { decider, native, bounded, audit, log }
+        let sockets = layers().any(|layer| layer.network.names_sockets());
+        let naming = if sockets { Naming::ByBrig } else { metadata };
+        Self { decider, native, bounded, audit, naming, log }
+    }
+
+    /// Whether brig does whatever gives a name to what is there already.
+    pub fn gives_names(&self) -> bool {
+        self.naming == Naming::ByBrig
+    }
+
+    /// Whether brig gives this name to what is there already, or takes it away for another.
+    pub fn gives_name(&self, path: &AbsPath) -> bool {
+        self.gives_names() || self.holds_name(path)
+    }
+
+    /// Whether nobody but brig makes or removes this name.
+    pub fn holds_name(&self, path: &AbsPath) -> bool {
+        self.is_mixed(path, Access::Create) || self.is_mixed(path, Access::Delete)
     }
 
     /// What the kernel leaves to brig at a path: it grants nothing there that the policy may allow.

@@ -120,6 +120,20 @@ impl Entry {
         self.open().is_ok()
     }
 
+    /// The same, with the directory by the name that it has now.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn renewed(self, call: &Call<'_>) -> Result<Self, Errno> {
+        Ok(Self { directory: call.hold(self.directory.fd)?, name: self.name })
+    }
+
+    /// Whether the directory has the name that it was found by.
+    pub fn stays(&self, names: &Names) -> bool {
+        let Found { fd, path, .. } = &self.directory;
+        path.as_ref().is_some_and(|path| has_name(names, fd.as_fd(), path))
+    }
+
     /// The path that a file of this name has.
     ///
     /// # Errors

@@ -85,6 +85,9 @@ fn check_by(
             "EADDRINUSE" => EADDRINUSE,
             "ECONNREFUSED" => ECONNREFUSED,
             "EBADF" => "9",
+            "EBUSY" => "16",
+            "EEXIST" => "17",
+            "EXDEV" => "18",
             "ENOENT" => "2",
             "EPIPE" => "32",
             "EMSGSIZE" => "90",
@@ -301,6 +304,69 @@ fn unix_sockets_are_decided_by_their_names() {
 }
 
 #[test]
+fn a_socket_is_not_connected_to_by_a_name_that_the_workload_gave_it() {
+    let mut t = test!();
+    check(
+        &mut t,
+        "[network]\nconnect = [\"unix /srv/open-*\"]\n",
+        "socket l stream -> ok
+        bind l path /srv/closed -> ok
+        listen l 4 -> ok
+        socket a stream -> ok
+        connect a path /srv/closed -> EACCES
+        rename /srv/closed /srv/open-a -> EACCES
+        link /srv/closed /srv/open-a -> EACCES
+        connect a path /srv/open-a -> ENOENT
+        rename /srv/closed /srv/other -> ok
+        rename /srv/other /srv/closed -> ok
+        link /srv/closed /srv/other -> ok
+        link /srv/closed /srv/other -> EEXIST
+        rename /srv/in /srv/open-in -> EXDEV
+        rename /srv/in /srv/moved -> ok
+        rename /srv/none /srv/open-none -> ENOENT
+        link /srv/none /srv/open-none -> ENOENT
+        rename /srv/. /srv/open-none -> EBUSY
+        rename /commands /srv/open-file -> ok
+        link /srv/open-file /srv/open-link -> ok
+        socket m stream -> ok
+        bind m path /srv/open-m -> ok
+        listen m 4 -> ok
+        exchange /srv/open-m /srv/closed -> EACCES
+        rename /srv/open-m /srv/open-n -> ok
+        connect a path /srv/open-n -> ok",
+    );
+}
+
+#[test]
+fn a_socket_that_is_denied_is_reached_by_no_other_name() {
+    let mut t = test!();
+    // files are restricted by literals: the kernel itself would let everything be renamed in /srv
+    let profile = r#"
+        [files]
+        write = ["/srv", "/tmp"]
+        [network]
+        connect = ["unix *"]
+        deny = ["unix /srv/{engine,twin}.sock"]
+    "#;
+    fs::create_dir_all(t.bundle.file("/srv")).unwrap();
+    // a path of its own would be too long for an address
+    let host = t.path("engine.sock");
+    let _engine = UnixListener::bind(&host).unwrap();
+    fs::rename(&host, t.bundle.file("/srv/engine.sock")).unwrap();
+    check(
+        &mut t,
+        profile,
+        "socket a stream -> ok
+        connect a path /srv/engine.sock -> EACCES
+        rename /srv/engine.sock /srv/x -> EACCES
+        link /srv/engine.sock /srv/x -> EACCES
+        rename /srv /tmp/srv -> EXDEV
+        link /srv/engine.sock /srv/twin.sock -> ok
+        connect a path /srv/twin.sock -> EACCES",
+    );
+}
+
+#[test]
 fn what_has_lost_a_name_is_decided_about_by_that() {
     let mut t = test!();
     fs::create_dir_all(t.bundle.file("/srv")).unwrap();
@@ -315,6 +381,24 @@ fn what_has_lost_a_name_is_decided_about_by_that() {
         "socket a stream -> ok
         lost a /srv/twin.sock -> EACCES
         lost a /srv/engine.sock -> EACCES",
+    );
+}
+
+#[test]
+fn a_bound_socket_gets_no_name_that_it_could_not_be_bound_to() {
+    let mut t = test!();
+    check(
+        &mut t,
+        "[network]\nbind = [\"unix /srv/in\"]\n",
+        "umask 0 -> ok
+        socket l stream -> ok
+        bind l path /srv/reserved -> EACCES
+        bind l path /srv/in/l -> ok
+        rename /srv/in/l /srv/reserved -> EACCES
+        link /srv/in/l /srv/reserved -> EACCES
+        rename /srv/in /srv/reserved -> EXDEV
+        rename /srv/in/sub /srv/reserved -> EXDEV
+        rename /srv/in/l /srv/in/m -> ok",
     );
 }
 

@@ -293,6 +293,25 @@ fn after_a_change_of_groups_or_root_a_caller_is_who_it_has_become() {
     script(&mut t, both, &tries).ok().prints("text\nin the jail");
 }
 
+/// Names in /work come and go; what may be changed there is one file.
+const ONE_FILE: &str = r#"
+[files]
+write = [{ path = "/work", access = ["create", "delete"] }, { path = "/work/a.txt", access = ["modify"] }]
+"#;
+
+#[test]
+fn metadata_are_not_changed_by_a_name_that_the_workload_gave() {
+    let mut t = test!();
+    let out = script(
+        &mut t,
+        ONE_FILE,
+        "cd /work && chmod 600 a.txt && ! chmod 777 sub/a.key && mv a.txt old && mv sub on && \
+         ! ln on/a.key a.txt && ! mv on/a.key a.txt; chmod 777 a.txt; ! chmod 777 old; \
+         stat -c '%a' on/a.key old",
+    );
+    out.ok().prints("644\n600");
+}
+
 /// Makes, moves, opens and tries what is denied, in a file system that the container owns.
 const IN_TMP: &str = "cd /tmp && mkdir d && echo text > d/a.txt && mv d/a.txt d/b.txt && \
     cat d/b.txt && chmod 600 d/b.txt && stat -c '%a %u' d/b.txt && ! echo x > d/b.key && \

@@ -12,6 +12,7 @@ use super::network::{self, NetworkIndex, Presence};
 use super::operation::{Endpoint, FileOperation, NetworkAction, NetworkOperation, Operation};
 use super::process;
 use super::site::Site;
+use super::sockets::Sockets;
 use super::syscalls::SyscallIndex;
 
 /// A policy without what it requires, prepared.
@@ -68,7 +69,8 @@ impl LayerIndex {
     }
 
     fn moves<'a>(&'a self, policy: &'a Policy) -> Moves<'a> {
-        Moves { files: &policy.files, index: &self.files, paths: &self.paths }
+        let sockets = Sockets::new(&policy.network, &self.network);
+        Moves { files: &policy.files, index: &self.files, paths: &self.paths, sockets }
     }
 
     fn verdict_of_endpoint(&self, action: NetworkAction, endpoint: &Endpoint) -> Verdict {
@@ -166,9 +168,7 @@ impl LayerIndex {
     }
 
     fn deciding_socket(&self, sockets: &[PatternId], action: NetworkAction) -> network::Deciding {
-        let list = network::governing(action);
-        let (deny, grant) = network::best_of(&self.network.paths.1, sockets, list);
-        self.network.combine(list, deny, grant)
+        self.network.deciding_path(sockets, action)
     }
 
     /// What the verdict about an access rests on.

@@ -24,6 +24,7 @@ mod operation;
 mod parse;
 mod process;
 mod site;
+mod sockets;
 mod syscalls;
 
 use std::sync::Arc;

@@ -11,6 +11,8 @@
 //! With a directory everything beneath it moves, and nothing there may gain either: what the rules
 //! tell apart beneath the two names is gone through side by side. If that is too complex to be
 //! found out, it is denied.
+//!
+//! A UNIX socket has a name, too, by which [`super::sockets`] decides.
 
 use crate::path::{
     AbsPath, Budget, Covering, Matcher, Next, PatternId, TooComplex, Visitor, explore_beneath,
@@ -21,6 +23,7 @@ use super::decision::{Basis, Decision, Verdict};
 use super::entries::Entry;
 use super::files::{Deciding, FileIndex, governing};
 use super::operation::{FileKind, FileOperation, Operation, RenameTarget};
+use super::sockets::Sockets;
 
 /// The accesses to a file that follow it to another name; the others are about the name.
 const OF_A_FILE: AccessSet =
@@ -39,6 +42,8 @@ pub(crate) struct Moves<'a> {
     pub(crate) index: &'a FileIndex,
     /// The patterns of `index`.
     pub(crate) paths: &'a Matcher,
+    /// The rules about sockets.
+    pub(crate) sockets: Sockets<'a>,
 }
 
 impl<'a> Moves<'a> {
@@ -46,14 +51,14 @@ impl<'a> Moves<'a> {
     pub(crate) fn decide(&self, operation: &'a FileOperation) -> Decision {
         match operation {
             FileOperation::Access(access, path) => self.decide_access(*access, path),
-            FileOperation::Link { from, to } => self.link(from, to),
+            FileOperation::Link { from, to, kind } => self.link(from, to, *kind),
             FileOperation::Rename { from, to, target, kind } => {
                 self.rename(from, to, *target, *kind)
             }
         }
     }
 
-    fn link(&self, from: &'a AbsPath, to: &'a AbsPath) -> Decision {
+    fn link(&self, from: &'a AbsPath, to: &'a AbsPath, kind: FileKind) -> Decision {
         let (source, target) = (self.place(from), self.place(to));
         // Where nothing at all is allowed that `[files]` governs, linking is not either.
         if source.allowed.is_empty() {
@@ -64,7 +69,8 @@ impl<'a> Moves<'a> {
         if !created.allows() {
             return created;
         }
-        self.gain(&source, &target, OF_A_FILE).unwrap_or(created)
+        let gained = self.gain(&source, &target, OF_A_FILE);
+        gained.or_else(|| self.sockets.named(from, to, kind)).unwrap_or(created)
     }
 
     fn rename(
@@ -98,11 +104,12 @@ impl<'a> Moves<'a> {
     pub(crate) fn allows(&self, operation: &'a FileOperation) -> bool {
         match operation {
             FileOperation::Access(access, path) => self.place(path).allowed.contains(*access),
-            FileOperation::Link { from, to } => {
+            FileOperation::Link { from, to, kind } => {
                 let (source, target) = (self.place(from), self.place(to));
                 !source.allowed.is_empty()
                     && target.allowed.contains(Access::Create)
                     && self.gain(&source, &target, OF_A_FILE).is_none()
+                    && self.sockets.named(from, to, *kind).is_none()
             }
             FileOperation::Rename { from, to, target, kind } => {
                 let (source, goal) = (self.place(from), self.place(to));
@@ -146,12 +153,14 @@ impl<'a> Moves<'a> {
 
     /// The deny of moving something from one place to another, if it would gain by that.
     fn moved(&self, from: &Place<'_>, to: &Place<'_>, kind: FileKind) -> Option<Decision> {
-        match kind {
+        let gained = match kind {
             FileKind::File => self.gain(from, to, OF_A_FILE),
-            FileKind::Directory => {
+            // of an exchange the other may be a directory
+            FileKind::Unsure | FileKind::Socket | FileKind::Directory => {
                 self.gain(from, to, AccessSet::ALL).or_else(|| self.gain_beneath(from, to))
             }
-        }
+        };
+        gained.or_else(|| self.sockets.named(from.path, to.path, kind))
     }
 
     /// The deny of a gain of these accesses.

@@ -14,7 +14,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::net::{Address, InetIndex, InetRule, UnixAddress};
-use crate::path::{Matcher, NamePattern, NameSet, PatternId, PatternSet};
+use crate::path::{AbsPath, Covering, Matcher, NamePattern, NameSet, PatternId, PatternSet};
 use crate::policy::{AccessSet, AddressRule, Errno, Network};
 
 use super::decision::{Decision, List, Rule};
@@ -38,6 +38,15 @@ pub(crate) struct NetworkIndex {
     unnamed: Vec<(List, u32)>,
     pub(crate) connect_present: Presence,
     pub(crate) bind_present: Presence,
+    /// Whether rules tell paths apart.
+    pub(crate) named: Named,
+}
+
+/// Whether rules tell the paths of sockets apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Named {
+    Apart,
+    AllAlike,
 }
 
 /// Whether a list of grants is there.
@@ -90,6 +99,7 @@ impl NetworkIndex {
             ranked: ranked.iter().map(|(list, index, _)| (*list, *index)).collect(),
             connect_present: Presence::of(network.connect.as_ref()),
             bind_present: Presence::of(network.bind.as_ref()),
+            named: if network.names_sockets() { Named::Apart } else { Named::AllAlike },
         }
     }
 
@@ -125,8 +135,7 @@ impl NetworkIndex {
                 (best(&self.deny), best(grants))
             }
             Endpoint::UnixPath(path) => {
-                let covering = self.sockets.covering(path);
-                best_of(&self.paths.1, covering.patterns(), list)
+                return self.deciding_path(self.covering(path).patterns(), action);
             }
             Endpoint::UnixAbstract(name) => {
                 let matching = self.names.0.matching(name);
@@ -135,6 +144,18 @@ impl NetworkIndex {
             Endpoint::UnixUnnamed => (self.unnamed(List::NetworkDeny), self.unnamed(list)),
         };
         self.combine(list, deny, grant)
+    }
+
+    /// What decides about a socket's path that these patterns cover.
+    pub(crate) fn deciding_path(&self, covering: &[PatternId], action: NetworkAction) -> Deciding {
+        let list = governing(action);
+        let (deny, grant) = best_of(&self.paths.1, covering, list);
+        self.combine(list, deny, grant)
+    }
+
+    /// The patterns that cover a socket's path.
+    pub(crate) fn covering(&self, path: &AbsPath) -> Covering {
+        self.sockets.covering(path)
     }
 
     /// "A deny wins over every grant"; an absent list restricts nothing.

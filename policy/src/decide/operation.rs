@@ -44,6 +44,8 @@ pub enum FileOperation {
         from: AbsPath,
         /// Its new name.
         to: AbsPath,
+        /// What gets it.
+        kind: FileKind,
     },
 }
 
@@ -58,12 +60,17 @@ pub enum RenameTarget {
     Exchanged,
 }
 
-/// What is renamed: with a directory, everything beneath it moves.
+/// What gets another name: with a directory, everything beneath it moves. For an exchange the last of
+/// these that one of the two is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FileKind {
-    /// Anything but a directory.
+    /// Anything but a directory or a socket.
     File,
-    /// A directory. For an exchange: one of the two is.
+    /// That, or a directory that has only just been made in its place.
+    Unsure,
+    /// A UNIX socket, which is connected to by its name.
+    Socket,
+    /// A directory.
     Directory,
 }
 
@@ -156,11 +163,21 @@ impl fmt::Display for Operation {
     }
 }
 
+impl FileKind {
+    /// What stands before the first name.
+    const fn prefix(self) -> &'static str {
+        match self {
+            Self::File | Self::Unsure | Self::Directory => "",
+            Self::Socket => "socket ",
+        }
+    }
+}
+
 impl fmt::Display for FileOperation {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Access(access, path) => write!(out, "{access} {path}"),
-            Self::Link { from, to } => write!(out, "link {from} {to}"),
+            Self::Link { from, to, kind } => write!(out, "link {}{from} {to}", kind.prefix()),
             Self::Rename { from, to, target, kind } => {
                 let verb = match target {
                     RenameTarget::New => "rename",
@@ -168,10 +185,10 @@ impl fmt::Display for FileOperation {
                     RenameTarget::Exchanged => "exchange",
                 };
                 let slash = match kind {
-                    FileKind::File => "",
+                    FileKind::File | FileKind::Unsure | FileKind::Socket => "",
                     FileKind::Directory => "/",
                 };
-                write!(out, "{verb} {from}{slash} {to}")
+                write!(out, "{verb} {}{from}{slash} {to}", kind.prefix())
             }
         }
     }

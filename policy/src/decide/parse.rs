@@ -4,7 +4,7 @@
 //! ```text
 //! read|list|modify|write|create|delete|ioctl|device|execute PATH
 //! rename|replace|exchange FROM TO     FROM/ : it is a directory; replace: TO exists
-//! link FROM TO
+//! link FROM TO                        all four: socket FROM TO: it is a UNIX socket
 //! connect|bind|send  tcp|udp ADDRESS:PORT  |  ip ADDRESS  |  unix PATH  |  unix @NAME
 //! bind unix                           the kernel chooses a name
 //! syscall NAME [ARGUMENT…]            what is not given is 0
@@ -179,8 +179,9 @@ impl Operation {
             "replace" => rename(rest, RenameTarget::Replaced),
             "exchange" => rename(rest, RenameTarget::Exchanged),
             "link" => {
+                let (kind, rest) = socket_or_file(rest);
                 let (from, to) = two_paths(rest)?;
-                Ok(Self::File(FileOperation::Link { from: from.path()?, to: to.path()? }))
+                Ok(Self::File(FileOperation::Link { from: from.path()?, to: to.path()?, kind }))
             }
             "connect" => network(rest, NetworkAction::Connect),
             "bind" => network(rest, NetworkAction::Bind),
@@ -205,9 +206,16 @@ fn two_paths(part: Part<'_>) -> Result<(Part<'_>, Part<'_>), OperationError> {
     Ok((Part { text: &part.text[..end], offset: part.offset }, second.required("the new path")?))
 }
 
+fn socket_or_file(part: Part<'_>) -> (FileKind, Part<'_>) {
+    match part.word() {
+        (word, rest) if word.text == "socket" => (FileKind::Socket, rest),
+        _ => (FileKind::File, part),
+    }
+}
+
 fn rename(part: Part<'_>, target: RenameTarget) -> Result<Operation, OperationError> {
+    let (mut kind, part) = socket_or_file(part);
     let (mut from, to) = two_paths(part)?;
-    let mut kind = FileKind::File;
     if let Some(text) = from.text.strip_suffix('/').filter(|text| !text.is_empty()) {
         (from.text, kind) = (text, FileKind::Directory);
     }
@@ -326,6 +334,8 @@ mod tests {
             "replace /a/ /b",
             "exchange /a b /c d",
             "link /a /b",
+            "link socket /a /b",
+            "replace socket /a /b",
             "connect tcp 1.2.3.4:443",
             "bind tcp [::]:80",
             "send udp 10.0.0.2:53",

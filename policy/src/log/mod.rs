@@ -425,7 +425,11 @@ deny = [\"tcp @metadata\"]
     fn the_longest_line_is_short_enough() {
         let path =
             crate::path::AbsPath::new(&[b"/\\\"".repeat(1300), vec![b'a']].concat()).unwrap();
-        let file = crate::decide::FileOperation::Link { from: path.clone(), to: path };
+        let file = crate::decide::FileOperation::Link {
+            from: path.clone(),
+            to: path,
+            kind: crate::decide::FileKind::Socket,
+        };
         let note = decided("[files]\nread = []\nwrite = []\n", Operation::File(file));
         let line = Line::entry("now", &"c".repeat(1024), &note, u64::MAX);
         assert!(line.to_json().len() <= LONGEST, "{}", line.to_json().len());

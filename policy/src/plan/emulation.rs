@@ -42,6 +42,9 @@ pub(crate) fn restrictions(calls: &Calls, settled: &Settled, hosts: Hosts) -> Ve
     if !settled.mounts.exact() {
         all.push(metadata());
     }
+    if calls.give_names() || !settled.mounts.exact() {
+        all.push(mounts());
+    }
     if hosts == Hosts::Mediated {
         all.extend([redirections(), sockets_past_addresses()]);
     }
@@ -87,6 +90,28 @@ fn detached_mounts() -> Restriction {
     matches.extend(matching("open_tree", clones()));
     matches.extend(matching("open_tree_attr", clones()));
     refused(matches, EPERM, "[files]: what is in a mount that is attached nowhere has another name")
+}
+
+/// Mounts by which a file would have another name, or none: who is root in a user namespace can make
+/// them, or make one the root. A Landlock domain with rights for files forbids that, but for the last
+/// three calls.
+fn mounts() -> Restriction {
+    const MS_BIND: u64 = 1 << 12;
+    const MS_MOVE: u64 = 1 << 13;
+    const MS_REMOUNT: u64 = 1 << 5;
+    const OPEN_TREE_CLONE: u64 = 1;
+    let flags = |index, mask, value| {
+        vec![Condition { index, operator: Operator::MaskedEqual { mask, value } }]
+    };
+    let [bound, moved] = [flags(3, MS_BIND | MS_REMOUNT, MS_BIND), flags(3, MS_MOVE, MS_MOVE)];
+    let mut matches = matching("mount", [bound, moved]);
+    for call in ["move_mount", "pivot_root", "fsmount"] {
+        matches.extend(matching(call, [Vec::new()]));
+    }
+    for call in ["open_tree", "open_tree_attr"] {
+        matches.extend(matching(call, [flags(2, OPEN_TREE_CLONE, OPEN_TREE_CLONE)]));
+    }
+    refused(matches, EPERM, "names decide, and a mount would give files other names")
 }
 
 /// ioctls that an owner may use on a descriptor that was opened for reading, by asm-generic/ioctl.h,

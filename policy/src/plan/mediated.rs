@@ -78,6 +78,18 @@ impl Calls {
         }
     }
 
+    /// Adds the calls that give names to what is there.
+    pub(crate) fn add_names(&mut self, why: &str, rules: &[Origin]) {
+        for name in RENAME.iter().chain(LINK) {
+            self.add(name, &[], why, rules);
+        }
+    }
+
+    /// Whether the supervisor gives names.
+    pub(crate) fn give_names(&self) -> bool {
+        self.0.keys().any(|call| RENAME.contains(&call.name()))
+    }
+
     /// Whether the supervisor makes any of them for the workload where the workload's own Landlock
     /// domain could forbid it: Landlock knows nothing of metadata and of listening.
     pub(crate) fn act(&self) -> bool {
@@ -157,6 +169,7 @@ const MAKE: &[&str] = &[
     "linkat",
     "bind",
 ];
+const LINK: &[&str] = &["link", "linkat"];
 const RENAME: &[&str] = &["rename", "renameat", "renameat2"];
 const REMOVE: &[&str] = &["unlink", "unlinkat", "rmdir"];
 const NODES: &[&str] = &["mknod", "mknodat"];

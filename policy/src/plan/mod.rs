@@ -137,6 +137,10 @@ fn mediate_files(settled: &Settled, calls: &mut Calls) {
         let why = format!("what lies beneath {path} may be changed in part only");
         calls.add_metadata(&why, rules);
     }
+    for (path, rules) in &settled.mounts.by_name {
+        let why = format!("what may be changed beneath {path} is told apart by names");
+        calls.add_names(&why, rules);
+    }
 }
 
 /// A Landlock domain forbids to mount, to move and to remount, but the kernel asks nobody about
@@ -171,6 +175,9 @@ fn mediate_audited(policy: &Policy, calls: &mut Calls) {
         }
         if network.bind.is_some() || !network.deny.is_empty() {
             calls.add("bind", &[], why, &rules);
+        }
+        if network.names_sockets() {
+            calls.add_names(why, &rules);
         }
     }
 }

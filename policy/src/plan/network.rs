@@ -350,6 +350,7 @@ impl Compiler<'_> {
     /// What depends on more than registers and TCP ports.
     fn by_address(&mut self, calls: &mut Calls) {
         let mut hosts = Hosts::ByKernel;
+        let mut names = false;
         for (action, call) in [(&self.connect, "connect"), (&self.bind, "bind")] {
             if call == "bind" && action.is_nothing() {
                 continue;
@@ -357,6 +358,7 @@ impl Compiler<'_> {
             for (what, why) in self.not_by_kernel(action) {
                 let rules = self.rules(action.list, what);
                 calls.add(call, &[], why, &rules);
+                names |= what == What::Unix;
                 if call == "connect" && what != What::Unix {
                     hosts = Hosts::Mediated;
                 }
@@ -370,6 +372,27 @@ impl Compiler<'_> {
             }
         }
         self.compiled.hosts = hosts;
+        if names {
+            self.socket_names(calls);
+        }
+    }
+
+    /// Who could rename or link a socket whose name rules speak of would have it decided about by
+    /// another one. The kernel tells sockets and other files apart for nobody.
+    fn socket_names(&mut self, calls: &mut Calls) {
+        let layers = self.policy.layers().filter(|layer| layer.enforces());
+        let networks = layers.map(|layer| &layer.network);
+        let mut rules: Vec<Origin> = networks
+            .flat_map(|one| one.connect.iter().chain(&one.bind).flatten().chain(&one.deny))
+            .filter(|rule| rule.names_sockets())
+            .map(|rule| rule.origin.clone())
+            .collect();
+        if rules.is_empty() {
+            return;
+        }
+        rules.sort();
+        rules.dedup();
+        calls.add_names("sockets are told apart by their names", &rules);
     }
 
     /// Of which sockets the kernel cannot decide an action by itself, and why.

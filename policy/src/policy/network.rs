@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::Origin;
-use crate::net::Address;
+use crate::net::{Address, UnixAddress};
 
 /// The section `[network]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,6 +17,15 @@ pub struct Network {
     pub bind: Option<Vec<AddressRule>>,
     /// `deny`: neither (EACCES).
     pub deny: Vec<AddressRule>,
+}
+
+impl Network {
+    /// Whether rules tell the paths of UNIX sockets apart.
+    #[must_use]
+    pub fn names_sockets(&self) -> bool {
+        let lists = [self.connect.as_deref(), self.bind.as_deref(), Some(&self.deny)];
+        lists.into_iter().flatten().flatten().any(AddressRule::names_sockets)
+    }
 }
 
 /// Addresses that a rule names.
@@ -33,6 +42,13 @@ pub struct AddressRule {
 }
 
 impl AddressRule {
+    /// Whether it names paths of UNIX sockets.
+    #[must_use]
+    pub fn names_sockets(&self) -> bool {
+        let is_path = |address: &Address| matches!(address, Address::Unix(UnixAddress::Path(_)));
+        is_path(&self.address) || self.except.iter().any(is_path)
+    }
+
     /// A rule without exceptions and without a reason.
     #[must_use]
     pub fn new(address: Address, origin: Origin) -> Self {

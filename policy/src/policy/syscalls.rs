@@ -136,6 +136,8 @@ impl Errno {
     pub const EACCES: Self = Self(13);
     /// Bad address.
     pub const EFAULT: Self = Self(14);
+    /// Device or resource busy.
+    pub const EBUSY: Self = Self(16);
     /// File exists.
     pub const EEXIST: Self = Self(17);
     /// Invalid cross-device link.

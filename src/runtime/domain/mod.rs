@@ -132,6 +132,9 @@ pub struct Applied {
     pub grants: Vec<Grant>,
     /// The accesses that the kernel denies wherever nothing grants them.
     pub bounded: AccessSet,
+    /// Whether names that the kernel lets be changed tell apart whose metadata may be.
+    #[serde(default)]
+    pub metadata_by_name: bool,
     /// What the operator is to be told.
     pub notes: Vec<String>,
     /// What only somebody who asks wants to know.
@@ -237,6 +240,7 @@ fn settle(
         bounded: bounded(&settled, wanted.supported),
         restricted: settled.placed.restricted,
         grants: settled.placed.grants,
+        metadata_by_name: !settled.mounts.by_name.is_empty(),
         placements: settled.placements,
         notes,
         remarks,

@@ -5,6 +5,9 @@
 //! Each is done in directories that are held, by names without any link, so that what is done is
 //! what was decided about. What a rename moves or overwrites is looked at before: no other call of
 //! the workload's that changes names is under way meanwhile, as far as names are brig's to change.
+//!
+//! Where the policy decides by names about what no right of the kernel's is for (metadata, sockets),
+//! renames and links are never left to the kernel, which would let them change the answer.
 
 use std::os::fd::AsFd;
 
@@ -21,7 +24,7 @@ use super::to_kernel;
 use crate::supervisor::answer::{Outcome, Reply, errno};
 use crate::supervisor::caller::Call;
 use crate::supervisor::judge::Permitted;
-use crate::supervisor::place::{Entry, Found, Limits};
+use crate::supervisor::place::{Entry, Found, Limits, has_name};
 
 /// All that these calls can take.
 const NEEDS: [Access; 3] = [Access::Create, Access::Delete, Access::Device];
@@ -134,41 +137,67 @@ fn remove(call: &Call<'_>, at: &At, flags: AtFlags) -> Outcome {
     Ok(Reply::Value(0))
 }
 
+/// What the kernel would say of a new or an old name that nothing can have.
+fn no_name(errno: Errno, by_kernel: Errno) -> Errno {
+    if errno == Errno::EINVAL { by_kernel } else { errno }
+}
+
+/// Leaves a call that gives a name to the kernel, if that decides about names; else it has failed.
+fn kernel_or(call: &Call<'_>, errno: Errno) -> Outcome {
+    if call.shared.judge.gives_names() { Err(errno) } else { to_kernel(call, &NEEDS) }
+}
+
 fn link(call: &Call<'_>, from: &At, to: &At) -> Outcome {
-    let kernel = || to_kernel(call, &NEEDS);
     // nothing is held while memory is read: the source may be the device of the server that has to
     // deliver the target's path
-    let (Ok(old), Ok(new)) = (call.path(from.path), call.path(to.path)) else { return kernel() };
+    let (old, new) = match both_paths(call, from, to) {
+        Ok(paths) => paths,
+        Err(errno) => return kernel_or(call, errno),
+    };
     let source = match call.find(from, &old, Limits::NONE) {
         Ok(source) => source,
         // KERNEL(6.10): with AT_EMPTY_PATH it says ENOENT of descriptors that somebody else opened,
         // as brig does for callers
         Err(errno) if from.empty == Empty::Base => return Err(errno),
-        Err(_) => return kernel(),
+        Err(errno) => return kernel_or(call, errno),
     };
-    let Ok(entry) = entry_of(call, to, &new) else { return kernel() };
-    let Ok(new) = entry.path() else { return kernel() };
+    let found = entry_of(call, to, &new).and_then(|entry| Ok((entry.path()?, entry)));
+    let (new, entry) = match found {
+        Ok(found) => found,
+        Err(errno) => return kernel_or(call, no_name(errno, Errno::EEXIST)),
+    };
     let judge = &call.shared.judge;
-    let mixed = |path| judge.is_mixed(path, Access::Create) || judge.is_mixed(path, Access::Delete);
-    let ours = mixed(&new) || source.path.as_ref().is_some_and(mixed);
+    let ours =
+        judge.gives_name(&new) || source.path.as_ref().is_some_and(|old| judge.gives_name(old));
     if !ours && !judge.audits() {
-        return kernel();
+        return to_kernel(call, &NEEDS);
     }
     if ours && entry.is_taken() {
         return Err(Errno::EEXIST);
     }
-    let _permitted = match &source.path {
-        // a file that never had a name gains nothing by getting its first
-        Some(old) if source.stat.st_nlink > 0 => {
-            judge.file(call, FileOperation::Link { from: old.clone(), to: new })?
+    // a file that never had a name gains nothing by getting its first
+    let old = source.path.as_ref().filter(|_| source.stat.st_nlink > 0);
+    let _permitted = match old {
+        Some(old) => {
+            let kind = match source.kind() {
+                FileType::Socket => FileKind::Socket,
+                _ => FileKind::File,
+            };
+            judge.file(call, FileOperation::Link { from: old.clone(), to: new, kind })?
         }
-        _ => judge.access(call, Access::Create, &new)?,
+        None => judge.access(call, Access::Create, &new)?,
     };
     if !ours {
-        return kernel();
+        return to_kernel(call, &NEEDS);
     }
     call.assume()?;
-    let _names = call.shared.names.hold();
+    let names = &call.shared.names;
+    let _held = names.hold();
+    // RACE: what had the old name when it was decided about may have been moved to another, of
+    // which less is allowed; from here on nothing is moved
+    if old.is_some_and(|old| !has_name(names, source.fd.as_fd(), old)) || !entry.stays(names) {
+        return Err(Errno::ENOENT);
+    }
     call.still_waits()?;
     let (directory, old) = (entry.directory.fd.as_fd(), source.by_descriptor());
     linkat(CWD, old, directory, &*entry.name, AtFlags::SYMLINK_FOLLOW).map_err(errno)?;
@@ -185,60 +214,108 @@ fn look(call: &Call<'_>, entry: &Entry) -> Result<Option<Found>, Errno> {
 }
 
 fn rename(call: &Call<'_>, from: &At, to: &At, flags: u32) -> Outcome {
-    let kernel = || to_kernel(call, &NEEDS);
-    let Some(flags) = RenameFlags::from_bits(flags) else { return kernel() };
+    let Some(flags) = RenameFlags::from_bits(flags) else { return kernel_or(call, Errno::EINVAL) };
     let others = RenameFlags::NOREPLACE | RenameFlags::WHITEOUT;
     if flags.contains(RenameFlags::EXCHANGE) && flags.intersects(others) {
-        return kernel();
+        return kernel_or(call, Errno::EINVAL);
     }
     if flags.contains(RenameFlags::WHITEOUT) {
         return rename_whiteout(call, from, to);
     }
-    let (Ok(old), Ok(new)) = (call.path(from.path), call.path(to.path)) else { return kernel() };
-    let (Ok(old), Ok(new)) = (entry_of(call, from, &old), entry_of(call, to, &new)) else {
-        return kernel();
-    };
-    let (Ok(old_path), Ok(new_path)) = (old.path(), new.path()) else { return kernel() };
-    let judge = &call.shared.judge;
-    let mixed = |path| judge.is_mixed(path, Access::Create) || judge.is_mixed(path, Access::Delete);
-    let ours = mixed(&old_path) || mixed(&new_path);
-    if !ours && !judge.audits() {
-        return kernel();
+    let entries = both_paths(call, from, to).and_then(|(old, new)| {
+        let entry = |at, path: &[u8]| entry_of(call, at, path);
+        Ok((entry(from, &old)?, entry(to, &new)?))
+    });
+    match entries {
+        Ok(entries) => move_name(call, entries, flags),
+        Err(errno) => kernel_or(call, no_name(errno, Errno::EBUSY)),
     }
+}
+
+fn both_paths(call: &Call<'_>, from: &At, to: &At) -> Result<(Vec<u8>, Vec<u8>), Errno> {
+    Ok((call.path(from.path)?, call.path(to.path)?))
+}
+
+fn move_name(call: &Call<'_>, (old, new): (Entry, Entry), flags: RenameFlags) -> Outcome {
     // RACE: what is moved or overwritten could become something else: where names are brig's to
-    // change nobody changes them now, and where they are not, the worst is taken
+    // change nobody changes them now, and where they are not, the worst is taken. A directory that
+    // was moved since it was found has the name now that counts
     let alone = call.shared.names.hold_alone();
-    let Ok(Some(source)) = call.looked(look(call, &old)) else { return kernel() };
-    let Ok(target) = call.looked(look(call, &new)) else { return kernel() };
+    let renewed = old.renewed(call).and_then(|old| Ok((old, new.renewed(call)?)));
+    let (old, new) = match renewed {
+        Ok(entries) => entries,
+        Err(errno) => return kernel_or(call, errno),
+    };
+    let (old_path, new_path) = match old.path().and_then(|old| Ok((old, new.path()?))) {
+        Ok(paths) => paths,
+        Err(errno) => return kernel_or(call, errno),
+    };
+    let judge = &call.shared.judge;
+    let ours = judge.gives_name(&old_path) || judge.gives_name(&new_path);
+    if !ours && !judge.audits() {
+        return to_kernel(call, &NEEDS);
+    }
     let exchange = flags.contains(RenameFlags::EXCHANGE);
-    let kind = match (mixed(&old_path) && (!exchange || mixed(&new_path)), &target) {
-        (true, Some(target)) if exchange && target.is_directory() => FileKind::Directory,
-        (true, _) if !source.is_directory() => FileKind::File,
-        _ => FileKind::Directory,
+    let looked = call.looked(look(call, &old));
+    let looked = looked.and_then(|old| Ok((old, call.looked(look(call, &new))?)));
+    let (source, target) = match looked {
+        Ok((Some(source), target)) if target.is_some() || !exchange => (source, target),
+        Ok(_) => return kernel_or(call, Errno::ENOENT),
+        Err(errno) => return kernel_or(call, errno),
     };
-    let (what, flags) = match (&target, exchange) {
-        (Some(_), true) => (RenameTarget::Exchanged, flags),
-        (None, true) => return kernel(),
-        (Some(_), false) if flags.contains(RenameFlags::NOREPLACE) => return Err(Errno::EEXIST),
-        (Some(_), false) => (RenameTarget::Replaced, flags),
-        (None, false) => (RenameTarget::New, flags | RenameFlags::NOREPLACE),
+    if target.is_some() && flags.contains(RenameFlags::NOREPLACE) {
+        return Err(Errno::EEXIST);
+    }
+    let held = judge.holds_name(&old_path) && (!exchange || judge.holds_name(&new_path));
+    let kind = |found: &Found| match (found.kind(), held) {
+        (FileType::Directory, _) => FileKind::Directory,
+        (FileType::Socket, _) if judge.gives_names() => FileKind::Socket,
+        (_, true) => FileKind::File,
+        (_, false) => FileKind::Unsure,
     };
-    let operation = FileOperation::Rename { from: old_path, to: new_path, target: what, kind };
-    let _permitted = judge.file(call, operation)?;
+    let kind = match &target {
+        Some(target) if exchange => kind(&source).max(kind(target)),
+        _ => kind(&source),
+    };
+    let what = match (&target, exchange) {
+        (Some(_), true) => RenameTarget::Exchanged,
+        (Some(_), false) => RenameTarget::Replaced,
+        (None, _) => RenameTarget::New,
+    };
+    let permit = |target| {
+        let (from, to) = (old_path.clone(), new_path.clone());
+        judge.file(call, FileOperation::Rename { from, to, target, kind })
+    };
+    let _permitted = permit(what)?;
     if !ours {
-        return kernel();
+        return to_kernel(call, &NEEDS);
     }
     call.assume()?;
     call.still_waits()?;
     let (from, to) = (old.directory.fd.as_fd(), new.directory.fd.as_fd());
-    let renamed = alone.move_names(|| renameat_with(from, &*old.name, to, &*new.name, flags));
-    renamed.map_err(errno)?;
+    let act = |flags| alone.move_names(|| renameat_with(from, &*old.name, to, &*new.name, flags));
+    let moved = match what {
+        // nothing is overwritten that has not been decided about
+        RenameTarget::New => match act(flags | RenameFlags::NOREPLACE) {
+            // not every filesystem knows how
+            Err(rustix::io::Errno::INVAL) if !flags.contains(RenameFlags::NOREPLACE) => {
+                let _permitted = permit(RenameTarget::Replaced)?;
+                act(flags)
+            }
+            moved => moved,
+        },
+        RenameTarget::Replaced | RenameTarget::Exchanged => act(flags),
+    };
+    moved.map_err(errno)?;
     Ok(Reply::Value(0))
 }
 
 /// `RENAME_WHITEOUT` makes a device, which is for file systems that lie over others.
 fn rename_whiteout(call: &Call<'_>, from: &At, to: &At) -> Outcome {
     let judge = &call.shared.judge;
+    if judge.gives_names() {
+        return Err(Errno::EPERM);
+    }
     let paths = [from, to].map(|at| entry(call, at).and_then(|entry| entry.path()));
     let ours = |path: &Result<_, _>| {
         path.as_ref().is_ok_and(|path| NEEDS.iter().any(|access| judge.is_mixed(path, *access)))

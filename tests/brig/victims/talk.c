@@ -45,6 +45,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -591,7 +592,16 @@ static void run(const char *what) {
         told((umask(number()), 0));
     else if (!strcmp(what, "chdir"))
         told(chdir(word()));
-    else if (!strcmp(what, "lost"))
+    else if (!strcmp(what, "rename")) {
+        char *from = word();
+        told(rename(from, word()));
+    } else if (!strcmp(what, "exchange")) {
+        char *from = word();
+        told(syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, word(), 2));
+    } else if (!strcmp(what, "link")) {
+        char *from = word();
+        told(link(from, word()));
+    } else if (!strcmp(what, "lost"))
         lost(*slot());
     else if (!strcmp(what, "open")) {
         int *fd = slot();

@@ -107,6 +107,12 @@ impl<'a> Layer<'a> {
         self.index.allowed(cursor.covering())
     }
 
+    /// The rules that decide at the cursor itself.
+    pub(crate) fn rules_at(&self, cursor: &Cursor) -> Vec<Origin> {
+        let entries = self.index.entries.in_force(cursor.covering());
+        entries.filter_map(|entry| self.index.cite(self.files, entry)).map(|it| it.origin).collect()
+    }
+
     /// The rules that make a difference beneath the cursor.
     pub(crate) fn live_rules(&self, cursor: &Cursor) -> Vec<Origin> {
         let live = self.index.set.live_beneath(cursor);

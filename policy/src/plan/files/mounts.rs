@@ -51,6 +51,9 @@ pub struct Mounts {
     /// Where a mount stays writable although metadata may not be changed everywhere, and because
     /// of which rules.
     pub inexact: Vec<(AbsPath, Vec<Origin>)>,
+    /// Those of them where names that the kernel lets be changed tell apart, within one mount, whose
+    /// metadata may be: another name would be another answer. In regions it lets none be changed.
+    pub by_name: Vec<(AbsPath, Vec<Origin>)>,
 }
 
 impl Mounts {
@@ -63,10 +66,11 @@ impl Mounts {
 
 /// Finds the mounts.
 pub(crate) fn find(placement: &Placement<'_>, tree: &mut dyn Tree) -> Result<Mounts, PlaceError> {
-    let mut mounts = Mounts { remounts: Vec::new(), inexact: Vec::new() };
+    let mut mounts = Mounts { remounts: Vec::new(), inexact: Vec::new(), by_name: Vec::new() };
     let at = placement.at_root();
     let mut search = Search { placement, tree, mounts: &mut mounts };
-    search.visit(&AbsPath::root(), Kind::Directory, &at, Writing::AsMounted)?;
+    let above = Above { writing: Writing::AsMounted, changes: AccessSet::EMPTY };
+    search.visit(&AbsPath::root(), Kind::Directory, &at, above)?;
     Ok(mounts)
 }
 
@@ -76,13 +80,21 @@ struct Search<'a> {
     mounts: &'a mut Mounts,
 }
 
+/// The mount that something is in.
+#[derive(Clone, Copy)]
+struct Above {
+    writing: Writing,
+    /// What is allowed to some of it, as far as it has been seen.
+    changes: AccessSet,
+}
+
 impl Search<'_> {
     fn visit(
         &mut self,
         path: &AbsPath,
         kind: Kind,
         at: &Vec<Cursor>,
-        above: Writing,
+        above: Above,
     ) -> Result<(), PlaceError> {
         if kind == Kind::Link {
             return Ok(());
@@ -97,24 +109,28 @@ impl Search<'_> {
         };
         let changes = bulk.intersection(CHANGES);
         let writing = if changes.is_empty() { Writing::ReadOnly } else { Writing::AsMounted };
-        if writing != above {
+        let own = writing != above.writing;
+        if own {
             self.mounts.remounts.push(Remount { path: path.clone(), writing });
         }
-        if region || (!changes.is_empty() && !changes.contains(Access::Modify)) {
-            self.mounts.inexact.push((path.clone(), self.placement.live_rules(at)));
+        let unchanging = !changes.is_empty() && !changes.contains(Access::Modify);
+        if region || unchanging {
+            self.mounts.inexact.push((path.clone(), self.placement.reasons(at)));
+        }
+        let around = if own { AccessSet::EMPTY } else { above.changes };
+        if unchanging && around.union(bounds.mixed()).contains(Access::Modify) {
+            self.mounts.by_name.push((path.clone(), self.placement.reasons(at)));
         }
         if kind == Kind::Directory && mixed {
-            return self.named(path, at, writing);
+            // in such a region names are held already
+            let held = region && changes.contains(Access::Modify);
+            let changes = if held { AccessSet::EMPTY } else { around.union(changes) };
+            return self.named(path, at, Above { writing, changes });
         }
         Ok(())
     }
 
-    fn named(
-        &mut self,
-        path: &AbsPath,
-        at: &Vec<Cursor>,
-        above: Writing,
-    ) -> Result<(), PlaceError> {
+    fn named(&mut self, path: &AbsPath, at: &Vec<Cursor>, above: Above) -> Result<(), PlaceError> {
         for name in self.placement.named_children(at) {
             let Some(child) = join(path, &name) else { continue };
             let kind = self.tree.kind(&child);

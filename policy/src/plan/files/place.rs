@@ -123,11 +123,19 @@ impl<'a> Placement<'a> {
     }
 
     pub(crate) fn live_rules(&self, at: &At) -> Vec<Origin> {
-        let mut rules: Vec<Origin> =
-            self.layers.iter().zip(at).flat_map(|(layer, at)| layer.live_rules(at)).collect();
-        rules.sort();
-        rules.dedup();
-        rules
+        let layers = self.layers.iter().zip(at);
+        sorted(layers.flat_map(|(layer, at)| layer.live_rules(at)).collect())
+    }
+
+    /// Because of which rules something is done at a path: those that tell apart what lies beneath,
+    /// or else those that decide there.
+    pub(crate) fn reasons(&self, at: &At) -> Vec<Origin> {
+        let live = self.live_rules(at);
+        if !live.is_empty() {
+            return live;
+        }
+        let layers = self.layers.iter().zip(at);
+        sorted(layers.flat_map(|(layer, at)| layer.rules_at(at)).collect())
     }
 
     /// What the tree says, with a rule because of which it was asked.
@@ -135,6 +143,12 @@ impl<'a> Placement<'a> {
         let origin = self.live_rules(at).into_iter().next().unwrap_or_else(nowhere);
         PlaceError::Tree { origin, error }
     }
+}
+
+fn sorted(mut rules: Vec<Origin>) -> Vec<Origin> {
+    rules.sort();
+    rules.dedup();
+    rules
 }
 
 /// INVARIANT: there is a rule wherever a walk goes on; were there none, the error still says what
