@@ -9,15 +9,15 @@
 //! Where the policy decides by names about what no right of the kernel's is for (metadata, sockets),
 //! renames and links are never left to the kernel, which would let them change the answer.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use brig_policy::call::Pointer;
 use brig_policy::call::files::{At, Empty, Request};
 use brig_policy::decide::{FileKind, FileOperation, RenameTarget};
 use brig_policy::policy::{Access, Errno};
 use rustix::fs::{
-    AtFlags, CWD, FileType, Mode, RenameFlags, linkat, mkdirat, mknodat, renameat_with, symlinkat,
-    unlinkat,
+    AtFlags, CWD, FileType, Mode, RenameFlags, StatxFlags, linkat, mkdirat, mknodat, renameat_with,
+    statx, symlinkat, unlinkat,
 };
 
 use super::to_kernel;
@@ -52,11 +52,13 @@ fn entry(call: &Call<'_>, at: &At) -> Result<Entry, Errno> {
 
 fn entry_of(call: &Call<'_>, at: &At, path: &[u8]) -> Result<Entry, Errno> {
     let entry = call.find_entry(at, path, Limits::NONE)?;
-    if matches!(entry.last(), b"" | b"." | b"..") {
-        // the kernel's to answer: each call has its own errno for these
-        return Err(Errno::EINVAL);
-    }
-    Ok(entry)
+    // the kernel's to answer: each call has its own errno for these
+    if is_fixed(&entry) { Err(Errno::EINVAL) } else { Ok(entry) }
+}
+
+/// Whether nothing can get or lose the name: it is `.`, `..` or the root.
+fn is_fixed(entry: &Entry) -> bool {
+    matches!(entry.last(), b"" | b"." | b"..")
 }
 
 fn make(
@@ -137,11 +139,6 @@ fn remove(call: &Call<'_>, at: &At, flags: AtFlags) -> Outcome {
     Ok(Reply::Value(0))
 }
 
-/// What the kernel would say of a new or an old name that nothing can have.
-fn no_name(errno: Errno, by_kernel: Errno) -> Errno {
-    if errno == Errno::EINVAL { by_kernel } else { errno }
-}
-
 /// Leaves a call that gives a name to the kernel, if that decides about names; else it has failed.
 fn kernel_or(call: &Call<'_>, errno: Errno) -> Outcome {
     if call.shared.judge.gives_names() { Err(errno) } else { to_kernel(call, &NEEDS) }
@@ -150,8 +147,9 @@ fn kernel_or(call: &Call<'_>, errno: Errno) -> Outcome {
 fn link(call: &Call<'_>, from: &At, to: &At) -> Outcome {
     // nothing is held while memory is read: the source may be the device of the server that has to
     // deliver the target's path
-    let (old, new) = match both_paths(call, from, to) {
-        Ok(paths) => paths,
+    let new = call.path(to.path);
+    let old = match call.path(from.path) {
+        Ok(old) => old,
         Err(errno) => return kernel_or(call, errno),
     };
     let source = match call.find(from, &old, Limits::NONE) {
@@ -161,10 +159,14 @@ fn link(call: &Call<'_>, from: &At, to: &At) -> Outcome {
         Err(errno) if from.empty == Empty::Base => return Err(errno),
         Err(errno) => return kernel_or(call, errno),
     };
-    let found = entry_of(call, to, &new).and_then(|entry| Ok((entry.path()?, entry)));
+    let entry = new.and_then(|new| call.find_entry(to, &new, Limits::NONE));
+    let found = entry.and_then(|entry| match is_fixed(&entry) {
+        true => Err(Errno::EEXIST),
+        false => Ok((entry.path()?, entry)),
+    });
     let (new, entry) = match found {
         Ok(found) => found,
-        Err(errno) => return kernel_or(call, no_name(errno, Errno::EEXIST)),
+        Err(errno) => return kernel_or(call, errno),
     };
     let judge = &call.shared.judge;
     let ours =
@@ -222,18 +224,35 @@ fn rename(call: &Call<'_>, from: &At, to: &At, flags: u32) -> Outcome {
     if flags.contains(RenameFlags::WHITEOUT) {
         return rename_whiteout(call, from, to);
     }
-    let entries = both_paths(call, from, to).and_then(|(old, new)| {
-        let entry = |at, path: &[u8]| entry_of(call, at, path);
-        Ok((entry(from, &old)?, entry(to, &new)?))
-    });
+    let entries = both_entries(call, from, to);
     match entries {
+        Ok((old, new)) if is_fixed(&old) => kernel_or(call, apart(call, &old, &new, Errno::EBUSY)),
+        Ok((old, new)) if is_fixed(&new) => {
+            let taken = flags.contains(RenameFlags::NOREPLACE);
+            let errno = if taken { Errno::EEXIST } else { Errno::EBUSY };
+            kernel_or(call, apart(call, &old, &new, errno))
+        }
         Ok(entries) => move_name(call, entries, flags),
-        Err(errno) => kernel_or(call, no_name(errno, Errno::EBUSY)),
+        Err(errno) => kernel_or(call, errno),
     }
 }
 
-fn both_paths(call: &Call<'_>, from: &At, to: &At) -> Result<(Vec<u8>, Vec<u8>), Errno> {
-    Ok((call.path(from.path)?, call.path(to.path)?))
+fn both_entries(call: &Call<'_>, from: &At, to: &At) -> Result<(Entry, Entry), Errno> {
+    let (old, new) = (call.path(from.path)?, call.path(to.path)?);
+    let entry = |at, path: &[u8]| call.find_entry(at, path, Limits::NONE);
+    Ok((entry(from, &old)?, entry(to, &new)?))
+}
+
+/// Of a rename that fails anyhow: that it leads to another mount is what the kernel says first.
+fn apart(call: &Call<'_>, old: &Entry, new: &Entry, errno: Errno) -> Errno {
+    // KERNEL(5.8): STATX_MNT_ID; before, it is 0
+    let of = |fd: &OwnedFd| statx(fd, "", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID);
+    let mount = |entry: &Entry| match entry.last() {
+        // the root is in no directory
+        b"" => call.root().map_or(0, |root| of(&root).map_or(0, |found| found.stx_mnt_id)),
+        _ => of(&entry.directory.fd).map_or(0, |found| found.stx_mnt_id),
+    };
+    if mount(old) == mount(new) { errno } else { Errno::EXDEV }
 }
 
 fn move_name(call: &Call<'_>, (old, new): (Entry, Entry), flags: RenameFlags) -> Outcome {
@@ -260,7 +279,7 @@ fn move_name(call: &Call<'_>, (old, new): (Entry, Entry), flags: RenameFlags) ->
     let looked = looked.and_then(|old| Ok((old, call.looked(look(call, &new))?)));
     let (source, target) = match looked {
         Ok((Some(source), target)) if target.is_some() || !exchange => (source, target),
-        Ok(_) => return kernel_or(call, Errno::ENOENT),
+        Ok(_) => return kernel_or(call, apart(call, &old, &new, Errno::ENOENT)),
         Err(errno) => return kernel_or(call, errno),
     };
     if target.is_some() && flags.contains(RenameFlags::NOREPLACE) {
