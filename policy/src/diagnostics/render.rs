@@ -111,8 +111,10 @@ fn elements<'a>(piece: &Piece<'a>, sources: &'a Sources) -> Vec<Element<'a>> {
         .path(visible(sources.name(piece.source)));
     for (label, kind) in &piece.labels {
         let line = sources.line_range(piece.source, sources.line(piece.source, label.span.start));
-        let from = (label.span.start as usize).min(line.end) - start;
-        let to = (label.span.end as usize).min(line.end).max(from + start) - start;
+        // the renderer panics at parts of characters
+        let span = sources.whole(label.span).range();
+        let from = span.start.min(line.end) - start;
+        let to = span.end.min(line.end).max(from + start) - start;
         snippet = snippet.annotation(kind.span(from..to).label(text(label)));
     }
     vec![snippet.into()]
@@ -123,10 +125,11 @@ fn clipped<'a>(label: &'a Label, kind: AnnotationKind, sources: &'a Sources) -> 
     let (id, text_of) = (label.span.source, sources.text(label.span.source));
     let place = sources.place(id, label.span.start);
     let line = sources.line_range(id, place.line);
-    let at = (label.span.start as usize).clamp(line.start, line.end);
+    let span = sources.whole(label.span).range();
+    let at = span.start.clamp(line.start, line.end);
     let start = boundary(text_of, at.saturating_sub(40).max(line.start));
     let end = boundary(text_of, (at + 80).min(line.end)).max(start);
-    let to = boundary(text_of, (label.span.end as usize).clamp(at, end.max(at)));
+    let to = boundary(text_of, span.end.clamp(at, end.max(at)));
     let origin = Origin::path(visible(sources.name(id)))
         .line(place.line as usize)
         .char_column(place.column as usize);
@@ -207,6 +210,19 @@ mod tests {
         });
         assert!(shown.len() < 1000, "{}", shown.len());
         assert!(shown.contains(&format!("web.toml:1:{}", (1 << 19) + 8)), "{shown}");
+    }
+
+    #[test]
+    fn a_label_inside_a_character_is_under_all_of_it() {
+        for text in ["a = \"é\"".to_owned(), format!("a = \"é\" # {}", "x".repeat(1 << 12))] {
+            for range in [5..6, 6..7, 6..6] {
+                let shown = one(&text, |id| {
+                    let at = Span::new(id, range.clone());
+                    Diagnostic::new(Code::Syntax, "unexpected").at(at, "here")
+                });
+                assert!(shown.contains(":1:6") && shown.contains(" ^ here"), "{shown}");
+            }
+        }
     }
 
     #[test]

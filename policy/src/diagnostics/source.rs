@@ -106,6 +106,15 @@ impl Sources {
         self.text(span.source).get(span.range()).unwrap_or("")
     }
 
+    /// The span without parts of characters: of those that it begins or ends in, it has all.
+    #[must_use]
+    pub fn whole(&self, span: Span) -> Span {
+        let text = self.text(span.source);
+        let Range { start, end } = span.range();
+        let end = (end..text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len());
+        Span::new(span.source, boundary(text, start)..end)
+    }
+
     /// The line that the byte at `offset` is in, counted from 1.
     #[must_use]
     pub fn line(&self, id: SourceId, offset: u32) -> u32 {
@@ -118,7 +127,8 @@ impl Sources {
     pub fn place(&self, id: SourceId, offset: u32) -> Place {
         let line = self.line(id, offset);
         let start = self.line_range(id, line).start;
-        let before = self.text(id).get(start..offset as usize).unwrap_or("");
+        let text = self.text(id);
+        let before = text.get(start..boundary(text, offset as usize)).unwrap_or("");
         Place { line, column: saturate(before.chars().count() + 1) }
     }
 
@@ -156,6 +166,17 @@ mod tests {
         assert_eq!(sources.place(id, 8), Place { line: 2, column: 1 });
         assert_eq!(sources.line_range(id, 1), 0..6);
         assert_eq!(sources.line_range(id, 3), 14..14);
+    }
+
+    #[test]
+    fn a_span_inside_characters_is_widened_to_all_of_them() {
+        let mut sources = Sources::new();
+        let id = sources.add("a", "aéb\u{1f600}");
+        let whole = |range| sources.slice(sources.whole(Span::new(id, range)));
+        assert_eq!([whole(0..1), whole(0..2), whole(2..4)], ["a", "aé", "éb"]);
+        assert_eq!([whole(2..2), whole(6..7), whole(1..900)], ["é", "\u{1f600}", "éb\u{1f600}"]);
+        assert_eq!(whole(900..901), "");
+        assert_eq!(sources.place(id, 2), Place { line: 1, column: 2 });
     }
 
     #[test]

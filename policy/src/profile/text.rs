@@ -186,7 +186,7 @@ impl Text {
         let at = |index: usize| starts.get(index).or(starts.last()).copied().unwrap_or(0);
         let start = self.span.start + at(offset);
         let end = (self.span.start + at(offset + len)).max(start + 1);
-        Span { source: self.span.source, start, end: end.min(self.span.end) }
+        sources.whole(Span { source: self.span.source, start, end: end.min(self.span.end) })
     }
 }
 
@@ -270,6 +270,9 @@ mod tests {
         check("\"\"\"\n/a/../b\"\"\"", &[], 3, 2, "..");
         check("\"/a$${b/../c\"", &[], 6, 2, "..");
         check("\"\"", &[], 0, 0, "\"");
+        // what is wrong with a byte is shown of the whole character
+        check("\"фrv\"", &[], 0, 1, "ф");
+        check("\"/é/../b\"", &[], 2, 0, "é");
     }
 
     #[test]
