@@ -69,6 +69,10 @@ impl<'b> Fields<'b> {
 
     /// Padding in front of a word that follows an `int`.
     pub(super) fn pad(&mut self, layout: Layout) -> Result<(), Errno> {
-        self.bytes(layout.word() - 4).map(|_| ())
+        let bytes = match layout {
+            Layout::Bits64 => 4,
+            Layout::Bits32 => 0,
+        };
+        self.bytes(bytes).map(|_| ())
     }
 }

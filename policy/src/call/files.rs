@@ -155,9 +155,10 @@ enum Operation {
     Truncate {
         length: u8,
     },
-    /// The length is in two registers, the lower half first.
+    /// The length is in two registers.
     TruncateInHalves {
-        length: u8,
+        low: u8,
+        high: u8,
     },
     MakeDirectory {
         mode: u8,
@@ -241,7 +242,7 @@ static TABLE: &[Row] = &[
     row("openat2", In(0, 1, Follow), Op::OpenHow { how: 2, size: 3 }),
     row("creat", Path(0, Follow), Op::Create { mode: 1 }),
     row("truncate", Path(0, Follow), Op::Truncate { length: 1 }),
-    row("truncate64", Path(0, Follow), Op::TruncateInHalves { length: 1 }),
+    row("truncate64", Path(0, Follow), Op::TruncateInHalves { low: 1, high: 2 }),
     row("mkdir", Path(0, NoFollow), Op::MakeDirectory { mode: 1 }),
     row("mkdirat", In(0, 1, NoFollow), Op::MakeDirectory { mode: 2 }),
     row("mknod", Path(0, NoFollow), Op::MakeNode { mode: 1, device: 2 }),
@@ -466,8 +467,8 @@ impl Decoding<'_> {
     fn truncate(&self, row: &Row) -> Result<Request, Errno> {
         let length = match row.operation {
             Op::Truncate { length } => self.layout.signed(self.raw(length)),
-            Op::TruncateInHalves { length } => {
-                let halves = u64::from(self.int(length)) | u64::from(self.int(length + 1)) << 32;
+            Op::TruncateInHalves { low, high } => {
+                let halves = u64::from(self.int(low)) | u64::from(self.int(high)) << 32;
                 halves.cast_signed()
             }
             _ => return Err(Errno::ENOSYS),

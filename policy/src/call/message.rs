@@ -58,7 +58,7 @@ pub fn plan(layout: Layout, address: Pointer) -> Result<Span, Errno> {
 /// `EFAULT` where no caller has memory.
 pub fn plan_array(layout: Layout, address: Pointer, count: u32) -> Result<Span, Errno> {
     let count = usize::try_from(count).map_or(MAX_MESSAGES, |count| count.min(MAX_MESSAGES));
-    Span::new(layout, address, count * element_length(layout))
+    Span::new(layout, address, count.saturating_mul(element_length(layout)))
 }
 
 /// Where the kernel writes how many bytes of a message were sent.

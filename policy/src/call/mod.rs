@@ -17,6 +17,20 @@
 //! What it does not know: whether an address can be read, what a path resolves to, what a descriptor
 //! is, and the state of a socket. Numbers are in the byte order of the machine, which is that of the
 //! workload; constants are those of x86-64, aarch64 and riscv64 and of what else their kernels run.
+// INVARIANT: no input panics here, or wraps, which release builds do not look for: clippy refuses
+// what could.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::string_slice,
+        clippy::unreachable,
+        clippy::unwrap_used
+    )
+)]
 
 pub mod address;
 pub mod attribute;

@@ -14,8 +14,8 @@ pub fn of_kind(text: &[u8], kind: &str) -> Vec<AbsPath> {
 /// The mount point of a line whose file system is of the kind.
 fn mount_point(line: &[u8], kind: &[u8]) -> Option<AbsPath> {
     let fields: Vec<&[u8]> = line.split(|byte| *byte == b' ').collect();
-    let dash = fields.iter().position(|field| *field == b"-")?;
-    if *fields.get(dash + 1)? != kind {
+    let mut from_dash = fields.iter().skip_while(|field| **field != b"-");
+    if *from_dash.nth(1)? != kind {
         return None;
     }
     AbsPath::new(&unescaped(fields.get(4)?)).ok()

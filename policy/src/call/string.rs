@@ -57,7 +57,7 @@ impl Reading {
     /// `EFAULT` where no caller can have memory.
     pub fn wanted(&self) -> Result<Span, Errno> {
         let left = self.limit.saturating_sub(self.read.len());
-        let to_page_end = usize::try_from(PAGE - self.next.0 % PAGE).unwrap_or(left);
+        let to_page_end = usize::try_from(PAGE.saturating_sub(self.next.0 % PAGE)).unwrap_or(left);
         let enough = if self.read.is_empty() { FIRST } else { left };
         Span::new(self.layout, self.next, enough.min(left).min(to_page_end))
     }

@@ -70,10 +70,10 @@ pub fn plan(layout: Layout, form: Form, address: Pointer) -> Result<Option<Span>
     if address.is_null() {
         return Ok(None);
     }
-    let length = match form {
-        Form::Timespec | Form::Timeval => 4 * layout.word(),
-        Form::Timespec64 => 32,
-        Form::Utimbuf => 2 * layout.word(),
+    let length = match (form, layout) {
+        (Form::Timespec | Form::Timeval, Layout::Bits64) | (Form::Timespec64, _) => 32,
+        (Form::Timespec | Form::Timeval, Layout::Bits32) | (Form::Utimbuf, Layout::Bits64) => 16,
+        (Form::Utimbuf, Layout::Bits32) => 8,
     };
     Span::new(layout, address, length).map(Some)
 }
@@ -128,7 +128,7 @@ impl Written {
             (Unit::Nanoseconds, UTIME_NOW) => return Ok(Time::Now),
             (Unit::Nanoseconds, UTIME_OMIT) => return Ok(Time::Omit),
             (Unit::Nanoseconds, fraction @ 0..=999_999_999) => fraction,
-            (Unit::Microseconds, fraction @ 0..=999_999) => fraction * 1000,
+            (Unit::Microseconds, fraction @ 0..=999_999) => fraction.saturating_mul(1000),
             _ => return Err(Errno::EINVAL),
         };
         let nanoseconds = u32::try_from(nanoseconds).map_err(|_| Errno::EINVAL)?;

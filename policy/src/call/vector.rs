@@ -23,6 +23,14 @@ pub struct Buffer {
     pub length: u64,
 }
 
+/// `sizeof(struct iovec)`.
+const fn element_length(layout: Layout) -> usize {
+    match layout {
+        Layout::Bits64 => 16,
+        Layout::Bits32 => 8,
+    }
+}
+
 /// Which bytes to copy of an array.
 ///
 /// # Errors
@@ -30,7 +38,9 @@ pub struct Buffer {
 /// `EMSGSIZE` for too many elements, as the calls that send messages have it.
 pub fn plan(layout: Layout, address: Pointer, count: u64) -> Result<Span, Errno> {
     match usize::try_from(count) {
-        Ok(count @ 0..=MAX_ELEMENTS) => Span::new(layout, address, count * 2 * layout.word()),
+        Ok(count @ 0..=MAX_ELEMENTS) => {
+            Span::new(layout, address, count.saturating_mul(element_length(layout)))
+        }
         _ => Err(Errno::EMSGSIZE),
     }
 }
@@ -42,13 +52,13 @@ pub fn plan(layout: Layout, address: Pointer, count: u64) -> Result<Span, Errno>
 /// `EINVAL` for a negative length, `EFAULT` for a buffer where no caller has memory.
 pub fn parse(layout: Layout, bytes: &[u8]) -> Result<Buffers, Errno> {
     let mut left = MAX_BYTES;
-    let elements = bytes.chunks(2 * layout.word()).take(MAX_ELEMENTS);
+    let elements = bytes.chunks(element_length(layout)).take(MAX_ELEMENTS);
     let buffers = elements.map(|element| element_of(layout, element));
     // All of them are looked at before any is cut, as the kernel does.
     let mut buffers = buffers.collect::<Result<Vec<_>, _>>()?;
     for buffer in &mut buffers {
         buffer.length = buffer.length.min(left);
-        left -= buffer.length;
+        left = left.saturating_sub(buffer.length);
     }
     Ok(Buffers(buffers))
 }
@@ -87,9 +97,9 @@ impl Buffers {
         let mut behind = count;
         let rest = |buffer: &Buffer| {
             let cut = behind.min(buffer.length);
-            behind -= cut;
+            behind = behind.saturating_sub(cut);
             let address = Pointer(buffer.address.0.saturating_add(cut));
-            Buffer { address, length: buffer.length - cut }
+            Buffer { address, length: buffer.length.saturating_sub(cut) }
         };
         Self(self.0.iter().map(rest).filter(|buffer| buffer.length > 0).collect())
     }
@@ -106,7 +116,7 @@ impl Buffers {
             let length = usize::try_from(buffer.length).map_or(left, |length| length.min(left));
             if length > 0 {
                 spans.push(Span::new(layout, buffer.address, length)?);
-                left -= length;
+                left = left.saturating_sub(length);
             }
         }
         Ok(spans)

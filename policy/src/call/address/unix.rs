@@ -39,9 +39,7 @@ fn name(bytes: &[u8]) -> Result<Destination, Errno> {
     if bytes.len() <= PATH_OFFSET || bytes.len() > LENGTH || family(bytes)? != AF_UNIX {
         return Err(Errno::EINVAL);
     }
-    let mut fields = Fields::new(bytes);
-    fields.u16()?;
-    let path = fields.bytes(bytes.len() - PATH_OFFSET)?;
+    let path = bytes.get(PATH_OFFSET..).ok_or(Errno::EINVAL)?;
     Ok(match path.split_first() {
         Some((0, name)) => Destination::UnixAbstract(name.into()),
         _ => Destination::UnixPath(path.split(|byte| *byte == 0).next().unwrap_or(path).into()),

@@ -5,6 +5,8 @@ use super::{Item, SCM_CREDENTIALS, SCM_RIGHTS, SOL_SOCKET};
 
 /// Alignment of items in the native layout.
 const WORD: usize = size_of::<usize>();
+/// `sizeof(struct cmsghdr)` in it.
+const HEADER: usize = WORD + 8;
 
 /// The bytes of these items, in the native layout.
 ///
@@ -30,7 +32,7 @@ pub fn encode(items: &[Item]) -> Vec<u8> {
 }
 
 fn push(bytes: &mut Vec<u8>, level: i32, kind: i32, data: &[u8]) {
-    let length = WORD + 8 + data.len();
+    let length = HEADER.saturating_add(data.len());
     bytes.extend_from_slice(&length.to_ne_bytes());
     bytes.extend_from_slice(&level.to_ne_bytes());
     bytes.extend_from_slice(&kind.to_ne_bytes());

@@ -56,7 +56,10 @@ pub enum Item {
 
 /// `sizeof(struct cmsghdr)`.
 pub(super) const fn header(layout: Layout) -> usize {
-    layout.word() + 8
+    match layout {
+        Layout::Bits64 => 16,
+        Layout::Bits32 => 12,
+    }
 }
 
 /// Which bytes to copy; `None`: there are none.
@@ -83,11 +86,11 @@ pub fn parse(layout: Layout, bytes: &[u8]) -> Result<Vec<Item>, Errno> {
         return Err(Errno::ENOBUFS);
     }
     let mut items = Vec::new();
-    let mut descriptors = 0;
+    let mut descriptors = 0_usize;
     let mut rest = bytes;
     while let Some((item, next)) = first(layout, rest)? {
         if let Item::Rights(numbers) = &item {
-            descriptors += numbers.len();
+            descriptors = descriptors.saturating_add(numbers.len());
         }
         items.push(item);
         rest = next;
@@ -115,7 +118,7 @@ fn first(layout: Layout, rest: &[u8]) -> Result<Option<(Item, &[u8])>, Errno> {
     let level = fields.i32()?;
     let kind = fields.i32()?;
     let data = rest.get(header(layout)..length).ok_or(Errno::EINVAL)?;
-    let next = length.next_multiple_of(layout.word()).min(rest.len());
+    let next = length.checked_next_multiple_of(layout.word()).ok_or(Errno::EINVAL)?;
     let next = rest.get(next..).unwrap_or_default();
     Ok(Some((item(level, kind, data)?, next)))
 }
