@@ -6,7 +6,8 @@
 //! are, claims of the workload, and are to be read once by whoever has its memory.
 //!
 //! Guarantees: [`decode`] is total; flags that the kernel refuses are refused with its errno, so
-//! that no flag reaches a system call that brig does not know the meaning of.
+//! that no flag reaches a system call that brig does not know the meaning of. Those of open(2) and
+//! setxattr(2) are left as they are: [`super::open`] and [`super::xattr`] refuse them.
 //!
 //! What it does not do: read memory, or look at files.
 
@@ -132,6 +133,9 @@ const AT_REMOVEDIR: u32 = 0x200;
 const AT_SYMLINK_FOLLOW: u32 = 0x400;
 const AT_EMPTY_PATH: u32 = 0x1000;
 const AT_FDCWD: i32 = -100;
+const RENAME_NOREPLACE: u32 = 1;
+const RENAME_EXCHANGE: u32 = 2;
+const RENAME_WHITEOUT: u32 = 4;
 
 const NOFOLLOW_OR_EMPTY: FlagRule =
     FlagRule { known: AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH, default: Last::Follow };
@@ -358,6 +362,11 @@ impl Decoding<'_> {
         self.raw(index) as u32
     }
 
+    /// A `umode_t`.
+    fn mode(&self, index: u8) -> u32 {
+        self.int(index) & 0xffff
+    }
+
     fn descriptor(&self, index: u8) -> i32 {
         self.int(index).cast_signed()
     }
@@ -420,11 +429,11 @@ impl Decoding<'_> {
             Op::Open { .. } | Op::Create { .. } | Op::OpenHow { .. } => self.open(row)?,
             Op::Truncate { .. } | Op::TruncateInHalves { .. } => self.truncate(row)?,
             Op::MakeDirectory { mode } => {
-                Request::MakeDirectory { at: self.at(spot)?, mode: self.int(mode) & 0xffff }
+                Request::MakeDirectory { at: self.at(spot)?, mode: self.mode(mode) }
             }
             Op::MakeNode { mode, device } => Request::MakeNode {
                 at: self.at(spot)?,
-                mode: self.int(mode) & 0xffff,
+                mode: self.mode(mode),
                 device: self.int(device),
             },
             Op::MakeSymlink { target } => {
@@ -434,7 +443,7 @@ impl Decoding<'_> {
             Op::Rename { to, flags } => Request::Rename {
                 from: self.at(spot)?,
                 to: self.at(to)?,
-                flags: flags.map_or(0, |index| self.int(index)),
+                flags: flags.map_or(Ok(0), |index| self.rename_flags(index))?,
             },
             Op::Unlink => Request::Unlink { at: self.at(spot)? },
             Op::RemoveDirectory => Request::RemoveDirectory { at: self.at(spot)? },
@@ -447,6 +456,15 @@ impl Decoding<'_> {
         })
     }
 
+    /// What takes the place of a file cannot leave it there or leave nothing behind.
+    fn rename_flags(&self, index: u8) -> Result<u32, Errno> {
+        const OTHERS: u32 = RENAME_NOREPLACE | RENAME_WHITEOUT;
+        let flags = self.int(index);
+        let contradicts = flags & RENAME_EXCHANGE != 0 && flags & OTHERS != 0;
+        let unknown = flags & !(RENAME_EXCHANGE | OTHERS) != 0;
+        if unknown || contradicts { Err(Errno::EINVAL) } else { Ok(flags) }
+    }
+
     fn open(&self, row: &Row) -> Result<Request, Errno> {
         const O_CREAT_WRONLY_TRUNC: u64 = 0o100 | 0o1 | 0o1000;
         let how = match row.operation {
@@ -454,10 +472,10 @@ impl Decoding<'_> {
                 How::Struct { pointer: self.pointer(how), size: self.word(size) }
             }
             Op::Create { mode } => {
-                How::Registers { flags: O_CREAT_WRONLY_TRUNC, mode: self.int(mode).into() }
+                How::Registers { flags: O_CREAT_WRONLY_TRUNC, mode: self.mode(mode).into() }
             }
             Op::Open { flags, mode } => {
-                How::Registers { flags: self.int(flags).into(), mode: self.int(mode).into() }
+                How::Registers { flags: self.int(flags).into(), mode: self.mode(mode).into() }
             }
             _ => return Err(Errno::ENOSYS),
         };
@@ -532,3 +550,6 @@ impl Decoding<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
