@@ -42,7 +42,9 @@ fn unescaped(text: &[u8]) -> Vec<u8> {
 }
 
 fn octal(digits: &[u8]) -> Option<u8> {
-    u8::from_str_radix(std::str::from_utf8(digits).ok()?, 8).ok()
+    // numbers may have a sign, escapes do not
+    let digits = std::str::from_utf8(digits).ok().filter(|text| !text.starts_with('+'))?;
+    u8::from_str_radix(digits, 8).ok()
 }
 
 #[cfg(test)]
@@ -56,5 +58,13 @@ mod tests {
         let found: Vec<String> = of_kind(text, "proc").iter().map(ToString::to_string).collect();
         assert_eq!(found, ["/proc", "/a b"]);
         assert!(of_kind(b"garbage\n- proc\n", "proc").is_empty());
+    }
+
+    #[test]
+    fn what_is_no_escape_is_left_as_it_is() {
+        for text in [r"\+12", r"\999", r"\777", r"\04"] {
+            assert_eq!(unescaped(text.as_bytes()), text.as_bytes());
+        }
+        assert_eq!(unescaped(br"\134040\0401"), br"\040 1");
     }
 }
