@@ -3,8 +3,14 @@
 //! for more than the kernel would copy, what is planned is enough to parse, and what is written anew
 //! is read as what it was written from.
 //!
-//! The first byte chooses the decoder, the second the layout; the rest are registers and memory.
+//! The first byte chooses the decoder, the second the layout; the rest are registers and memory, or
+//! a text of procfs.
 #![allow(dead_code, clippy::expect_used, clippy::panic)] // panics are its findings
+
+#[path = "call_registers.rs"]
+pub mod registers;
+#[path = "call_texts.rs"]
+mod texts;
 
 use brig_policy::call::address::{Action, Destination, Socket};
 use brig_policy::call::string::Progress;
@@ -17,6 +23,9 @@ const ACTIONS: [Action; 4] = [Action::Connect, Action::Bind, Action::Send, Actio
 const DOMAINS: [i32; 5] = [1, 2, 10, 16, 43];
 const TYPES: [i32; 4] = [1, 2, 3, 5];
 const PROTOCOLS: [i32; 10] = [0, 1, 6, 17, 33, 58, 132, 136, 256, 262];
+
+/// How many decoders the first byte chooses among.
+pub const DECODERS: u8 = 15;
 
 /// The bytes of a register, then memory.
 struct Input<'d> {
@@ -31,10 +40,14 @@ impl Input<'_> {
         usize::from(*first)
     }
 
-    fn register(&mut self) -> u64 {
-        let Some((first, rest)) = self.rest.split_first_chunk() else { return 0 };
+    fn array<const N: usize>(&mut self) -> [u8; N] {
+        let Some((first, rest)) = self.rest.split_first_chunk() else { return [0; N] };
         self.rest = rest;
-        u64::from_le_bytes(*first)
+        *first
+    }
+
+    fn register(&mut self) -> u64 {
+        u64::from_le_bytes(self.array())
     }
 
     fn pointer(&mut self) -> Pointer {
@@ -55,7 +68,7 @@ pub fn check(data: &[u8]) -> bool {
     let [decoder, layout, rest @ ..] = data else { return false };
     let layout = if layout & 1 == 0 { Layout::Bits64 } else { Layout::Bits32 };
     let input = Input { layout, rest };
-    match decoder % 10 {
+    match decoder % DECODERS {
         0 => addresses(input),
         1 => controls(input),
         2 => messages(input),
@@ -65,7 +78,12 @@ pub fn check(data: &[u8]) -> bool {
         6 => times(input),
         7 => attributes(input),
         8 => extended(input),
-        _ => strings(input),
+        9 => strings(input),
+        10 => registers::files(input),
+        11 => registers::sockets(input),
+        12 => texts::status(input),
+        13 => texts::soft(input),
+        _ => texts::mount_points(input),
     }
 }
 
@@ -206,13 +224,34 @@ fn attributes(mut input: Input<'_>) -> bool {
 
 fn extended(mut input: Input<'_>) -> bool {
     let (pointer, size) = (input.pointer(), input.register());
-    if let Ok(span) = xattr::plan(input.layout, pointer, size) {
-        bounded(input.layout, &span, 4096);
+    match xattr::plan(input.layout, pointer, size) {
+        Ok(span) => {
+            bounded(input.layout, &span, 4096);
+            assert_eq!(span.length() as u64, input.layout.unsigned(size));
+        }
+        Err(Errno::EINVAL) => assert!(input.layout.unsigned(size) < 16),
+        Err(errno) => assert!(matches!(errno, Errno::E2BIG | Errno::EFAULT), "{errno}"),
     }
-    let Ok(value) = xattr::parse(input.rest) else { return false };
+    let parsed = xattr::parse(input.rest);
+    let Some((known, more)) = input.rest.split_at_checked(16) else {
+        assert_eq!(parsed, Err(Errno::EFAULT), "what is planned is what is parsed");
+        return false;
+    };
+    let mut fields = Input { layout: input.layout, rest: known };
+    let (address, size, flags) = (fields.register(), fields.array(), fields.array());
+    let in_registers = xattr::Value::new(
+        Pointer(address),
+        u32::from_le_bytes(size).into(),
+        u32::from_le_bytes(flags),
+    );
+    let is_longer = more.iter().any(|byte| *byte != 0);
+    assert_eq!(parsed, if is_longer { Err(Errno::E2BIG) } else { in_registers });
+    let Ok(value) = parsed else { return false };
     assert!(value.flags() < 4);
-    if let Ok(Some(span)) = value.plan(input.layout) {
-        bounded(input.layout, &span, xattr::MAX_VALUE);
+    match value.plan(input.layout) {
+        Ok(Some(span)) => bounded(input.layout, &span, xattr::MAX_VALUE),
+        Ok(None) => assert_eq!(size, [0; 4]),
+        Err(errno) => assert!(matches!(errno, Errno::E2BIG | Errno::EFAULT), "{errno}"),
     }
     true
 }
@@ -238,6 +277,8 @@ fn strings(mut input: Input<'_>) -> bool {
             Ok(Progress::More(rest)) => reading = rest,
             Ok(Progress::Complete(text)) => {
                 assert_eq!(Some(text.len()), memory.iter().position(|byte| *byte == 0));
+                let name = xattr::name(text.clone());
+                assert_eq!(name, if text.is_empty() { Err(Errno::ERANGE) } else { Ok(text) });
                 return true;
             }
             Err(errno) => {

@@ -6,9 +6,12 @@
 #[path = "../../fuzz/checks/call_decode.rs"]
 mod call_decode;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use brig_policy::call::{Layout, control, time};
+use brig_policy::call::{Layout, control, files, sockets, time};
+use brig_policy::seccomp::{Arch, Syscall, Width};
+use call_decode::registers::{FILES, SOCKETS};
 use proptest::prelude::*;
 
 fn item() -> impl Strategy<Value = control::Item> {
@@ -62,6 +65,70 @@ fn seeds() -> Vec<(PathBuf, Vec<u8>)> {
 fn every_seed_is_decoded() {
     for (path, bytes) in seeds() {
         assert!(call_decode::check(&bytes), "{}", path.display());
+    }
+}
+
+#[test]
+fn every_decoder_has_a_seed_in_each_layout_that_it_looks_at() {
+    let seeds = seeds();
+    let reached = |decoder, layouts: &[u8]| {
+        layouts.iter().all(|layout| seeds.iter().any(|(_, seed)| seed[..2] == [decoder, *layout]))
+    };
+    for decoder in 0..call_decode::DECODERS {
+        // addresses, structures that say how long they are, and texts are the same in both
+        let layouts: &[u8] = if matches!(decoder, 0 | 4 | 7 | 8 | 12..) { &[0] } else { &[0, 1] };
+        assert!(reached(decoder, layouts), "{decoder} in {layouts:?}");
+    }
+}
+
+#[test]
+fn every_call_that_is_decoded_is_checked() {
+    let named = |list: &[(&'static str, &str, u64)]| {
+        list.iter().map(|(name, ..)| *name).collect::<BTreeSet<_>>()
+    };
+    let all = |known: fn(Syscall) -> bool| {
+        Syscall::all().filter(|call| known(*call)).map(Syscall::name).collect::<BTreeSet<_>>()
+    };
+    assert_eq!(named(FILES), all(files::is_known));
+    let decoded = |call| sockets::decode(call, &[0; 6], Layout::Bits64).is_some();
+    assert_eq!(named(SOCKETS), all(decoded));
+}
+
+#[test]
+fn registers_are_checked_at_the_widths_of_the_kernels_headers() {
+    for (name, registers, _) in FILES.iter().chain(SOCKETS) {
+        let call = Syscall::from_name(name).unwrap();
+        let natives = [Arch::X86_64, Arch::Aarch64, Arch::Riscv64];
+        for arch in natives.into_iter().filter(|arch| call.number(*arch).is_some()) {
+            for (index, register) in (0..).zip(registers.bytes()) {
+                let expected = match register {
+                    b'm' | b'p' => Width::Bits16,
+                    b'w' => Width::Bits64,
+                    _ => Width::Bits32,
+                };
+                assert_eq!(call.width(arch, index), expected, "{name} {index} {arch:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_call_is_decoded_whatever_its_registers_are() {
+    const VALUES: [u64; 7] = [0, 1, 6, 0x1000, 0xffff_ff9c, 0x1234_5678_9abc_def0, u64::MAX];
+    for (decoder, list) in [(10, FILES), (11, SOCKETS)] {
+        for (number, (name, registers, flags)) in (0..).zip(list) {
+            let value = |place: usize, turn: usize| match registers.as_bytes().get(place) {
+                Some(b'f') => VALUES[turn] & flags,
+                _ => VALUES[(place + turn) % VALUES.len()],
+            };
+            let input = |layout, turn| {
+                let registers = (0..6).flat_map(|place| value(place, turn).to_le_bytes());
+                [decoder, layout, number].into_iter().chain(registers).collect::<Vec<u8>>()
+            };
+            let inputs = (0..VALUES.len()).flat_map(|turn| [input(0, turn), input(1, turn)]);
+            let decoded = inputs.filter(|bytes| call_decode::check(bytes)).count();
+            assert!(decoded >= 8, "{name}: {decoded}");
+        }
     }
 }
 
