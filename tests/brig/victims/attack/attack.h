@@ -39,7 +39,7 @@ struct attack {
     void (*run)(void);
 };
 
-extern const struct attack PATH_RACES[], SOCKET_RACES[], TASK_RACES[], WAITING_RACES[];
+extern const struct attack PATH_RACES[], OPEN_RACES[], SOCKET_RACES[], TASK_RACES[], WAITING_RACES[];
 extern const struct attack FILE_ATTACKS[], NETWORK_ATTACKS[];
 
 // main.c: a race goes on while there are rounds and time left
@@ -52,6 +52,7 @@ void require(long result, const char *what);
 void plant(void);
 int is_secret(int fd);  // closes it
 int holds_secret(const char *path);
+struct stat status_of(const char *path); // must be there
 
 // race.c: what goes on beside the calls
 struct racer {
@@ -63,7 +64,17 @@ struct racer {
 // Takes turns in a thread that shares everything with the caller, until it is stopped.
 void begin(struct racer *racer, void (*turn)(void *), void *argument);
 void end(struct racer *racer);
+// The same by a process, which shares what both have mapped.
+pid_t begin_process(void (*turn)(void *), void *argument);
+void end_process(pid_t child);
 void linger(void); // for a while that is not always the same
+// Two names, for exchange and exchange_at_times: turns that exchange them. The second does so less
+// often: what takes a supervisor longer than the call that it races would have most calls wait for it.
+struct exchange {
+    const char *one, *other;
+};
+void exchange(void *names);
+void exchange_at_times(void *names);
 
 // servers.c: what is reached
 struct address {

@@ -52,7 +52,7 @@ void require(long result, const char *what) {
         give_up(what);
 }
 
-static const struct attack *const GROUPS[] = {PATH_RACES,    SOCKET_RACES, TASK_RACES,
+static const struct attack *const GROUPS[] = {PATH_RACES,    OPEN_RACES,   SOCKET_RACES, TASK_RACES,
                                               WAITING_RACES, FILE_ATTACKS, NETWORK_ATTACKS};
 
 static void for_each(void (*action)(const struct attack *, const char *), const char *id) {

@@ -3,12 +3,8 @@
 // is looked at.
 
 #include "attack.h"
-#include <linux/fs.h>
 #include <sched.h>
-#include <signal.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
 
 static const char FINE[] = "fine\0        ", SECRET_NAME[] = "secret.denied";
 
@@ -36,16 +32,9 @@ static void name_by_thread(void) {
 static void name_by_process(void) {
     char *name = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     memcpy(name, FINE, sizeof FINE);
-    pid_t child = fork();
-    require(child, "fork");
-    if (!child) {
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
-        for (;;)
-            flip_name(name);
-    }
+    pid_t child = begin_process(flip_name, name);
     open_all_the_time(name);
-    kill(child, SIGKILL);
-    waitpid(child, NULL, 0);
+    end_process(child);
 }
 
 static struct {
@@ -66,23 +55,6 @@ static void structure_by_thread(void) {
         if (is_secret((int)syscall(SYS_openat2, AT_FDCWD, name, &how, sizeof how)))
             won("read");
     end(&racer);
-}
-
-struct exchange {
-    const char *one, *other;
-};
-
-static void exchange(void *argument) {
-    const struct exchange *names = argument;
-    syscall(SYS_renameat2, AT_FDCWD, names->one, AT_FDCWD, names->other, RENAME_EXCHANGE);
-    linger();
-}
-
-// What takes a supervisor longer than the call that it races, so that most calls would wait for it.
-static void exchange_at_times(void *argument) {
-    exchange(argument);
-    for (int turn = 0; turn < 64; turn++)
-        linger();
 }
 
 static void open_while(void (*turn)(void *), const char *one, const char *other, const char *path) {
@@ -165,19 +137,13 @@ static void make_directory(long round) {
         won("made");
 }
 
-static struct stat in_vault(const char *path) {
-    struct stat is = {0};
-    require(fstatat(AT_FDCWD, path, &is, 0), path);
-    return is;
-}
-
 // Out of where it leads, and back: the two victims are not of the same size.
 static void rename_through(long round) {
     static off_t size;
     static int out;
     struct stat is;
     if (!round)
-        size = in_vault("vault.denied/victim").st_size;
+        size = status_of("vault.denied/victim").st_size;
     const char *names[] = {"to-way/victim", "moving"};
     if (!syscall(SYS_renameat2, AT_FDCWD, names[out], AT_FDCWD, names[!out], 0))
         out = !out;
@@ -191,7 +157,7 @@ static void link_out(long round) {
     static ino_t secret;
     struct stat is;
     if (!round)
-        secret = in_vault("vault.denied/target").st_ino;
+        secret = status_of("vault.denied/target").st_ino;
     if (syscall(SYS_linkat, AT_FDCWD, "to-way/target", AT_FDCWD, copy, 0))
         return;
     if (!fstatat(AT_FDCWD, copy, &is, 0) && is.st_ino == secret)
@@ -208,21 +174,21 @@ static void remove_victim(long round) {
 
 static void change_mode(long round) {
     syscall(SYS_fchmodat, AT_FDCWD, "to-way/target", round % 2 ? 0604 : 0640);
-    if ((in_vault("vault.denied/target").st_mode & 07777) != 0644)
+    if ((status_of("vault.denied/target").st_mode & 07777) != 0644)
         won("changed");
 }
 
 static void change_times(long round) {
     const struct timespec times[2] = {{.tv_sec = 1000 + round}, {.tv_sec = 1000 + round}};
     syscall(SYS_utimensat, AT_FDCWD, "to-way/target", times, 0);
-    if (in_vault("vault.denied/target").st_mtime == 1000 + round)
+    if (status_of("vault.denied/target").st_mtime == 1000 + round)
         won("changed");
 }
 
 static void cut(long round) {
     (void)round;
     syscall(SYS_truncate, "to-way/target", 2);
-    if (in_vault("vault.denied/target").st_size == 2)
+    if (status_of("vault.denied/target").st_size == 2)
         won("cut");
 }
 

@@ -4,6 +4,7 @@
 #include "attack.h"
 #include <linux/fs.h>
 #include <stddef.h>
+#include <sys/mman.h>
 
 // Two addresses that take turns in one buffer.
 struct flipped {
@@ -34,25 +35,40 @@ static void count(const struct server *denied, const struct server *allowed, con
         won(how);
 }
 
+static void connect_all_the_time(const struct address *to, int type, const struct server *denied, const struct server *allowed) {
+    // as long as both: a longer one would tell them apart
+    socklen_t length = allowed->at.length > denied->at.length ? allowed->at.length : denied->at.length;
+    while (race_on()) {
+        int fd = client(allowed->at.any.sa_family, type);
+        long result = syscall(SYS_connect, fd, to, (unsigned long)length);
+        if (type == SOCK_DGRAM && !result)
+            (void)!send(fd, "x", 1, MSG_NOSIGNAL);
+        close(fd);
+        count(denied, allowed, "connected");
+    }
+}
+
 static void connect_while_flipping(struct address one, struct address other, int type) {
     static struct address buffer;
     struct server allowed = serve(one, type), denied = serve(other, type);
     struct flipped flipped = {allowed.at, denied.at, &buffer};
     struct racer racer;
     buffer = allowed.at;
-    // as long as both: a longer one would tell them apart
-    socklen_t length = allowed.at.length > denied.at.length ? allowed.at.length : denied.at.length;
     begin(&racer, flip, &flipped);
-    while (race_on()) {
-        int fd = client(one.any.sa_family, type);
-        long result = syscall(SYS_connect, fd, &buffer, (unsigned long)length);
-        if (type == SOCK_DGRAM && !result)
-            (void)!send(fd, "x", 1, MSG_NOSIGNAL);
-        close(fd);
-        count(&denied, &allowed, "connected");
-    }
+    connect_all_the_time(&buffer, type, &denied, &allowed);
     end(&racer);
     count(&denied, &allowed, "connected");
+}
+
+// The address lies in memory that another process shares.
+static void by_process(void) {
+    struct address *buffer = mmap(NULL, sizeof *buffer, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    struct server allowed = serve(internet("127.0.0.1", 0), SOCK_STREAM), denied = serve(internet("127.0.0.2", 0), SOCK_STREAM);
+    struct flipped flipped = {allowed.at, denied.at, buffer};
+    *buffer = allowed.at;
+    pid_t child = begin_process(flip, &flipped);
+    connect_all_the_time(buffer, SOCK_STREAM, &denied, &allowed);
+    end_process(child);
 }
 
 static void tcp(void) {
@@ -229,6 +245,7 @@ static void unix_link(void) {
 
 const struct attack SOCKET_RACES[] = {
     {"NT-02-connect", tcp},
+    {"NT-02-connect-process", by_process},
     {"NT-02-connect-mapped", mapped},
     {"NT-02-connect-datagram", udp},
     {"NT-02-connect-port", port},

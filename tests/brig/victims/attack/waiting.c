@@ -10,7 +10,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <time.h>
-#include <sys/wait.h>
 
 enum { CALLERS = 250 };
 // Milliseconds until the callers wait, and until nothing of theirs may be left.
@@ -34,11 +33,6 @@ static pid_t begin_caller(void (*call)(void)) {
         pause();
 }
 
-static void end_caller(pid_t caller) {
-    kill(caller, SIGKILL);
-    waitpid(caller, NULL, 0);
-}
-
 // Every other caller is killed at once, so that its call is anywhere; the rest when they wait.
 static int end_callers(void (*call)(void)) {
     pid_t waiting[CALLERS];
@@ -49,12 +43,12 @@ static int end_callers(void (*call)(void)) {
             waiting[count++] = caller;
         } else {
             linger();
-            end_caller(caller);
+            end_process(caller);
         }
     }
     rest(BEGUN);
     while (count)
-        end_caller(waiting[--count]);
+        end_process(waiting[--count]);
     return begun;
 }
 
