@@ -34,6 +34,7 @@ void plant(void) {
     require(symlink("vault.denied", "to-vault"), "to-vault");
     require(symlink("way", "to-way"), "to-way");
     directory("open"), directory("private");
+    directory("jail"), directory("jail/work"), directory("jail/work/open");
     require(symlink("open", "to-open"), "to-open");
     require(symlink("private", "to-private"), "to-private");
 }
