@@ -20,7 +20,7 @@ use crate::harness::{Runner, Test, victims};
 use crate::test;
 
 /// Forbids what the attacks want, and nothing that they need.
-const PROFILE: &str = r#"
+const ATTACKED: &str = r#"
 name = "attacked"
 [files]
 deny = ["/work/**/*.denied"]
@@ -30,6 +30,42 @@ connect = [
   "udp 127.0.0.1", "udp [::1]", "udp 127.0.0.3", "unix /work/open/*",
 ]
 bind    = ["tcp 127.0.0.0/8", "udp 127.0.0.0/8", "tcp [::1]", "udp [::1]", "unix *"]
+[process]
+user_namespaces = true
+"#;
+
+/// Directories that take everything and in which nothing may be read.
+const BOXES: &str = r#"
+name = "boxes"
+[files]
+read  = [{ path = "/", except = ["/work/*.box"] }]
+write = [
+  { path = "/work", except = ["/work/*.box"] },
+  { path = "/work/*.box", access = ["create", "delete"] },
+]
+"#;
+
+/// Nothing may be changed, and the kernel knows it.
+const READ_ONLY: &str = r#"
+name = "read-only"
+[files]
+read  = ["/"]
+write = []
+"#;
+
+/// Beside what may be changed, which the supervisor tells apart.
+const READ_ONLY_BESIDE: &str = r#"
+name = "read-only-beside"
+[files]
+read  = ["/"]
+write = ["/work/*.written"]
+"#;
+
+/// With no rule about files nothing keeps a workload from mounting.
+const SOCKETS: &str = r#"
+name = "sockets"
+[network]
+connect = ["unix /work/open/*"]
 [process]
 user_namespaces = true
 "#;
@@ -49,6 +85,15 @@ struct Attack {
     beats: Beats,
     ways: usize,
     rounds: u64,
+    profile: &'static str,
+    /// Where what is attacked lies.
+    place: Place,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Rootfs,
+    Memory,
 }
 
 /// How often it is tried, and for how many seconds at most.
@@ -92,6 +137,19 @@ fn table() -> Vec<Attack> {
         },
         ways: field(entry, "ways").parse().unwrap(),
         rounds: given(entry, "rounds").map_or(ROUNDS, |rounds| rounds.parse().unwrap()),
+        profile: match given(entry, "profile").as_deref() {
+            None => ATTACKED,
+            Some("boxes") => BOXES,
+            Some("read-only") => READ_ONLY,
+            Some("read-only-beside") => READ_ONLY_BESIDE,
+            Some("sockets") => SOCKETS,
+            Some(other) => panic!("no profile is called {other}"),
+        },
+        place: match given(entry, "place").as_deref() {
+            None => Place::Rootfs,
+            Some("memory") => Place::Memory,
+            Some(other) => panic!("no place is called {other}"),
+        },
     };
     entries.map(attack).collect()
 }
@@ -115,7 +173,7 @@ impl Effort {
 }
 
 /// Puts what is attacked into the root filesystem, and the programs.
-fn plant(t: &mut Test) {
+fn plant(t: &mut Test, place: Place) {
     for directory in ["/work", "/elsewhere"] {
         fs::remove_dir_all(t.bundle.file(directory)).unwrap_or_default();
     }
@@ -137,10 +195,17 @@ fn plant(t: &mut Test) {
         "CAP_KILL",
         "CAP_NET_BIND_SERVICE",
         "CAP_NET_RAW",
+        "CAP_SETGID",
         "CAP_SYS_CHROOT",
     ]);
     t.bundle.config["linux"]["seccomp"] = json!({ "defaultAction": "SCMP_ACT_ALLOW" });
     t.bundle.config["process"]["cwd"] = json!("/work");
+    let mounts = t.bundle.config["mounts"].as_array_mut().unwrap();
+    mounts.retain(|mount| mount["destination"] != "/work");
+    if place == Place::Memory {
+        let options = ["tmpcopyup"];
+        mounts.push(json!({ "destination": "/work", "type": "tmpfs", "options": options }));
+    }
 }
 
 /// Runs an attack in a container, below another program perhaps, and reads what it prints.
@@ -179,7 +244,7 @@ fn check_wins(select: impl Fn(&Attack) -> bool) {
     let mut t = test!();
     let mut failed = Vec::new();
     for attack in table().into_iter().filter(select) {
-        plant(&mut t);
+        plant(&mut t, attack.place);
         let loses = |score: &Score| score.wins == 0 || score.ways.len() < attack.ways;
         let mut score = score_where_it_wins(&mut t, &attack);
         // a machine that is busy gives a race few chances: two more
@@ -198,10 +263,10 @@ fn check_wins(select: impl Fn(&Attack) -> bool) {
 
 fn check_holds(select: impl Fn(&Attack) -> bool) {
     let mut t = test!();
-    let profile = t.profile("attacked.toml", PROFILE);
     let mut failed = Vec::new();
     for attack in table().into_iter().filter(select) {
-        plant(&mut t);
+        plant(&mut t, attack.place);
+        let profile = t.profile("attacked.toml", attack.profile);
         let (id, effort, begun) = (&attack.id, attack.effort(), Instant::now());
         let Score { rounds, wins, ways } =
             score(&mut t, profile.to_str().unwrap(), &[], &attack, effort);
@@ -230,7 +295,7 @@ impl Attack {
     }
 
     fn is_about_callers(&self) -> bool {
-        self.is_about(&["NT-05", "NT-10", "NT-33"])
+        self.is_about(&["NT-05", "NT-10", "NT-19", "NT-33"])
     }
 }
 

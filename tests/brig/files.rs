@@ -341,6 +341,22 @@ fn the_workload_can_make_domains_of_its_own() {
 }
 
 #[test]
+fn an_added_process_signals_the_first_one() {
+    let mut t = test!();
+    t.bundle.script("trap 'exit 7' USR1; while :; do sleep 1000 & wait; done");
+    let brig = with_profile(&t, "[files]\nread = [\"/\"]\nwrite = [\"/tmp\", \"/dev\"]\n");
+    t.bundle.write();
+    let id = t.id("c");
+    let create = brig.args(["create", "--bundle"]).arg(&t.bundle.dir);
+    create.last_arg(&id).run().ok();
+    t.call(["start", &id]).ok();
+    let sent = "kill -USR1 1 && sleep 1000";
+    // it ends with the first process
+    t.exec(&id, ["/bin/sh", "-c", sent]);
+    t.await_status(&id, "stopped");
+}
+
+#[test]
 fn beside_a_supervisor_the_workload_makes_no_domain_of_its_own() {
     let mut t = test!();
     fs::copy(victims::nest(), t.bundle.file("/nest")).unwrap();

@@ -4,8 +4,8 @@
 //
 //   naive PROGRAM [ARGUMENT...]
 //
-// Denied are files below a name that ends in ".denied", UNIX sockets but those in a directory "open",
-// the addresses 127.0.0.2, 127.0.0.3 (TCP) and 127.0.0.1:7777, and binding to the unspecified address.
+// Denied are files below a name that ends in ".denied", opening those below one that ends in ".box",
+// UNIX sockets but those in a directory "open", the addresses 127.0.0.2, 127.0.0.3 (TCP) and 127.0.0.1:7777, and binding to the unspecified address.
 // With NAIVE_EMULATES in the environment it makes directories, opens FIFOs and connects UNIX sockets
 // itself, which is as naive: it looks at neither signals nor the caller's end, and waits with it.
 
@@ -141,12 +141,16 @@ static void resolve(pid_t caller, int at, const char *path, int flags, char *res
     close(fd), close(from);
 }
 
-static int path_is_denied(pid_t caller, int at, unsigned long address, int flags) {
+static int path_is_below(pid_t caller, int at, unsigned long address, int flags, const char *name, const char *other) {
     char path[PATH_MAX] = "", resolved[PATH_MAX] = "";
     if (copy(caller, address, path, sizeof path - 1) < 0)
         return 0;
     resolve(caller, at, path, flags, resolved);
-    return below(resolved, ".denied");
+    return below(resolved, name) || below(resolved, other);
+}
+
+static int path_is_denied(pid_t caller, int at, unsigned long address, int flags) {
+    return path_is_below(caller, at, address, flags, ".denied", ".denied");
 }
 
 static int duplicate(pid_t caller, int number) {
@@ -227,7 +231,7 @@ static int is_denied(const struct seccomp_notif *call) {
     case NAME: return path_is_denied(caller, (int)args[0], args[1], O_NOFOLLOW);
     case OPENED:
         // naming is allowed everywhere
-        return !(args[2] & O_PATH) && path_is_denied(caller, (int)args[0], args[1], 0);
+        return !(args[2] & O_PATH) && path_is_below(caller, (int)args[0], args[1], 0, ".denied", ".box");
     case AT: return path_is_denied(caller, (int)args[0], args[1], 0);
     case TARGET: return path_is_denied(caller, (int)args[1], args[2], O_NOFOLLOW);
     case TWO:
@@ -251,6 +255,8 @@ static void resolve_again(const struct seccomp_notif *call, int flags, char *res
 
 static int make_directory(const struct seccomp_notif *call, struct seccomp_notif_resp *answer) {
     char resolved[PATH_MAX] = "";
+    // at times long enough for its caller to end, and for another to have the number
+    usleep((unsigned)rand() % 512);
     resolve_again(call, O_NOFOLLOW, resolved);
     answer->error = mkdir(resolved, (mode_t)call->data.args[2]) ? -errno : 0;
     return 1;
@@ -266,7 +272,8 @@ static int open_fifo(int listener, const struct seccomp_notif *call, struct secc
     answer->error = fd < 0 ? -errno : 0;
     if (fd < 0)
         return 1;
-    struct seccomp_notif_addfd added = {.id = call->id, .srcfd = (unsigned)fd, .newfd_flags = O_CLOEXEC};
+    struct seccomp_notif_addfd added = {.id = call->id, .srcfd = (unsigned)fd};
+    added.newfd_flags = (unsigned)call->data.args[2] & O_CLOEXEC;
     answer->val = ioctl(listener, SECCOMP_IOCTL_NOTIF_ADDFD, &added);
     close(fd);
     return 1;

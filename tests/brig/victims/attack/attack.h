@@ -4,7 +4,8 @@
 //
 // Denied are files below a name that ends in ".denied", UNIX sockets but those in "open", abstract
 // names, the addresses 127.0.0.2 (TCP and UDP), 127.0.0.3 (TCP) and 127.0.0.1:7777, the metadata
-// service's, and binding to any address but the loopback's.
+// service's, and binding to any address but the loopback's. Some attacks want other rules, as the
+// table says.
 
 #ifndef ATTACK_H
 #define ATTACK_H

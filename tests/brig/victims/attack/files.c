@@ -13,7 +13,9 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/sendfile.h>
 #include <sys/time.h>
+#include <sys/uio.h>
 #include <sys/xattr.h>
 #include <utime.h>
 
@@ -162,6 +164,11 @@ static void metadata(void) {
     change_attributes(handle);
 }
 
+static void won_if(const char *way, int done) {
+    if (done)
+        won(way);
+}
+
 static void cutting(void) {
     int handle = handle_of(SECRET_FILE);
     const char *by = procfs("/proc/self/fd", handle);
@@ -179,6 +186,37 @@ static void cutting(void) {
 #ifdef SYS_creat
     changed_by("creat", syscall(SYS_creat, SECRET_FILE, 0600) < 0);
 #endif
+}
+
+// What may be read and not written, by a descriptor for reading, and by opening it.
+static void changing_what_is_read(void) {
+    int fd = open("fine", O_RDONLY | O_CLOEXEC), other = open("spare", O_RDONLY | O_CLOEXEC);
+    require(fd | other, "fine");
+    const char *by = procfs("/proc/self/fd", fd);
+    const int ways_in[] = {fd, open("fine", O_RDWR | O_CLOEXEC), open(by, O_RDWR | O_CLOEXEC), open(by, O_WRONLY | O_CLOEXEC)};
+    const struct timespec times[2] = {{.tv_sec = 1}, {.tv_sec = 2}};
+    struct file_clone_range range = {.src_fd = other};
+    long attributes;
+    for (size_t index = 0; index < sizeof ways_in / sizeof *ways_in; index++) {
+        int way = ways_in[index];
+        if (way < 0)
+            continue;
+        won_if("fallocate", !fallocate(way, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 4));
+        won_if("fallocate longer", !fallocate(way, 0, 0, 64));
+        won_if("copy_file_range", copy_file_range(other, &(off_t){0}, way, &(off_t){0}, 4, 0) > 0);
+        won_if("FICLONE", !ioctl(way, FICLONE, other));
+        won_if("FICLONERANGE", !ioctl(way, FICLONERANGE, &range));
+        won_if("sendfile", sendfile(way, other, &(off_t){0}, 4) > 0);
+        won_if("ftruncate", !ftruncate(way, 3));
+        won_if("pwrite", pwrite(way, "x", 1, 0) > 0);
+        won_if("pwritev2", syscall(SYS_pwritev2, way, &(struct iovec){"x", 1}, 1, 0, 0, RWF_APPEND) > 0);
+        won_if("mmap", mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, way, 0) != MAP_FAILED);
+        won_if("fchmod", !fchmod(way, 0600));
+        won_if("fchown", !fchown(way, 0, 0));
+        won_if("futimens", !futimens(way, times));
+        won_if("fsetxattr", !fsetxattr(way, "user.test", "v", 1, 0));
+        won_if("FS_IOC_SETFLAGS", !ioctl(way, FS_IOC_GETFLAGS, &attributes) && !ioctl(way, FS_IOC_SETFLAGS, &attributes));
+    }
 }
 
 // A file that may be had, also after another attempt has used it up.
@@ -297,6 +335,8 @@ const struct attack FILE_ATTACKS[] = {
     {"LL-01", reading},
     {"LL-02", metadata},
     {"LL-05", cutting},
+    {"LL-05-read-only", changing_what_is_read},
+    {"LL-05-read-only-beside", changing_what_is_read},
     {"LL-06", across},
     {"NT-30", names},
     {"NT-27", control_characters},

@@ -33,10 +33,12 @@ void plant(void) {
     require(symlink("secret.denied", "to-secret"), "to-secret");
     require(symlink("vault.denied", "to-vault"), "to-vault");
     require(symlink("way", "to-way"), "to-way");
+    directory("unread.box"), file("unread.box/secret", SECRET);
+    directory("jail"), directory("jail/private"), directory("jail/work"), directory("jail/work/open");
     directory("open"), directory("private");
-    directory("jail"), directory("jail/work"), directory("jail/work/open");
     require(symlink("open", "to-open"), "to-open");
     require(symlink("private", "to-private"), "to-private");
+    require(symlink("/private", "jail/to-private"), "jail/to-private");
 }
 
 int is_secret(int fd) {

@@ -159,6 +159,32 @@ static void unix_paths(void) {
     connect_by("a datagram from the working directory", "letters", &letters, SOCK_DGRAM);
 }
 
+// With another root directory a path leads elsewhere than its text says: "jail/work/open/server" may not
+// be reached, which is called as one in there that may; and one that is there for all others is not
+// there for who has another root.
+static void in_another_root(void) {
+    struct server denied = serve(local("jail/work/open/server"), SOCK_STREAM), letters = serve(local("jail/work/open/letters"), SOCK_DGRAM);
+    struct server linked = serve(local("jail/private/server"), SOCK_STREAM), outside = serve(local("open/outside"), SOCK_STREAM);
+    struct server privates = serve(local("private/server"), SOCK_STREAM), privates_letters = serve(local("private/letters"), SOCK_DGRAM);
+    int work = open(".", O_PATH | O_CLOEXEC), root = open("/", O_PATH | O_CLOEXEC);
+    require(chdir("jail"), "jail");
+    require(chroot("."), "chroot");
+    connect_by("a name of the new root's", "/work/open/server", &denied, SOCK_STREAM);
+    connect_by("a datagram", "/work/open/letters", &letters, SOCK_DGRAM);
+    connect_by("a link", "/to-private/server", &linked, SOCK_STREAM);
+    connect_by("a way out", "/work/open/outside", &outside, SOCK_STREAM);
+    connect_by("dots out", "../work/open/outside", &outside, SOCK_STREAM);
+    require(chdir("work/open"), "work/open");
+    connect_by("the working directory", "server", &denied, SOCK_STREAM);
+    connect_by("a datagram from the working directory", "letters", &letters, SOCK_DGRAM);
+    // outside of the root
+    require(fchdir(work), "fchdir");
+    connect_by("a working directory outside", "private/server", &privates, SOCK_STREAM);
+    connect_by("dots outside", "../work/private/server", &privates, SOCK_STREAM);
+    connect_by("a datagram from outside", "private/letters", &privates_letters, SOCK_DGRAM);
+    require(fchdir(root), "fchdir");
+}
+
 static void abstract_names(void) {
     struct server denied = serve(local("@hidden"), SOCK_STREAM), letters = serve(local("@letters"), SOCK_DGRAM);
     connect_by("an abstract name", "@hidden", &denied, SOCK_STREAM);
@@ -223,6 +249,7 @@ const struct attack NETWORK_ATTACKS[] = {
     {"LL-14", datagrams},
     {"LL-15", families},
     {"LL-16", unix_paths},
+    {"NT-08-connect-root", in_another_root},
     {"LL-17", abstract_names},
     {"NE-04", metadata_service},
     {"NE-04-unspecified", unspecified},

@@ -119,5 +119,6 @@ static void connect_in_trees(void) {
 const struct attack TREE_ATTACKS[] = {
     {"NT-08-tree", trees},
     {"NT-08-connect-tree", connect_in_trees},
+    {"NT-08-connect-mount", connect_in_trees},
     {NULL, NULL},
 };
