@@ -151,6 +151,8 @@ impl Executor {
             own_terminal(launch.uid, size.height, size.width)?;
         }
         let domain = domain::prepare(&self.prepared.domain, host_proc.as_fd())?;
+        enter_again();
+        verify_inside()?;
         if launch.setup != 0 {
             leave_setup(launch)?;
         }
@@ -335,6 +337,15 @@ fn verify_inside() -> Result<(), String> {
     match rustix::process::getcwd(Vec::new()) {
         Ok(path) if path.as_bytes().starts_with(b"/") => Ok(()),
         _ => Err("process.cwd: lies outside the container's root filesystem".to_owned()),
+    }
+}
+
+/// Mounts that have been made since may lie over the working directory: it is entered by its name.
+/// Where it cannot be, it stays the one below, in which no more may be written.
+fn enter_again() {
+    let entered = rustix::process::getcwd(Vec::new()).and_then(rustix::process::chdir);
+    if let Err(error) = entered {
+        tracing::debug!("enter the working directory by its name: {error}");
     }
 }
 

@@ -341,6 +341,15 @@ fn the_workload_can_make_domains_of_its_own() {
 }
 
 #[test]
+fn a_working_directory_in_a_writable_tree_is_writable() {
+    let mut t = test!();
+    fs::create_dir_all(t.bundle.file("/work/sub")).unwrap();
+    t.bundle.config["process"]["cwd"] = serde_json::json!("/work/sub");
+    let profile = "[files]\nread = [\"/\"]\nwrite = [\"/work\", \"/dev\"]\n";
+    script(&mut t, profile, "echo text > file && cat file && pwd").ok().prints("text\n/work/sub");
+}
+
+#[test]
 fn an_added_process_signals_the_first_one() {
     let mut t = test!();
     t.bundle.script("trap 'exit 7' USR1; while :; do sleep 1000 & wait; done");
