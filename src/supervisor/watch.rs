@@ -26,8 +26,10 @@ pub const BEAT: &[u8] = b"beat";
 
 /// How often it is asked.
 const PERIOD: Duration = Duration::from_millis(150);
-/// How long an answer may take.
-const PATIENCE: Duration = Duration::from_millis(400);
+/// How long an answer may take. Who has been asked wants a processor: it is no matter of load.
+const PATIENCE: Duration = Duration::from_millis(250);
+/// How long it may take to end, once it has closed its own end.
+const ENDING: Duration = Duration::from_millis(400);
 /// How long one that gets no processor, or waits for its own memory, may take.
 const STARVED: Duration = Duration::from_secs(10);
 
@@ -137,7 +139,7 @@ fn wait(heart: &OwnedFd, timeout: Option<Duration>) -> Heard {
 /// thread of it waits for something that no signal ends, has failed.
 fn outcome(supervisor: i32) -> Verdict {
     let Some(pid) = Pid::from_raw(supervisor) else { return Verdict::Failed };
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + ENDING;
     loop {
         match waitpid(Some(pid), WaitOptions::NOHANG) {
             Ok(Some((_, status))) if status.exit_status() == Some(0) => return Verdict::Ended,
