@@ -225,9 +225,12 @@ fn a_torn_state_directory_is_removed_by_force() {
                 // what a create that was killed early leaves: nobody knows of a process
                 t.call(["kill", &id, "KILL"]).ok();
                 until("its end", || (!process::is_alive(pid)).then_some(()));
-                for cgroup in fs::read_dir("/sys/fs/cgroup").unwrap().flatten() {
-                    fs::remove_dir(cgroup.path().join(t.tag())).unwrap_or_default();
-                }
+                // its supervisor, which is in them, too, ends when it notices
+                until("the end of its cgroups", || {
+                    let all = fs::read_dir("/sys/fs/cgroup").unwrap().flatten();
+                    let left = all.map(|one| one.path().join(t.tag())).filter(|own| own.exists());
+                    left.map(fs::remove_dir).all(|removed| removed.is_ok()).then_some(())
+                });
                 fs::remove_dir_all(&directory).unwrap();
                 fs::create_dir(&directory).unwrap();
                 if damage == "torn record" {
