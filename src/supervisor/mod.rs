@@ -2,8 +2,8 @@
 //! The supervisor: brig's process that answers mediated system calls, one per container.
 //!
 //! It is started by create before the container's first process, stays outside the container's pid
-//! namespace, joins its other namespaces, keeps the capabilities that it must exercise for callers,
-//! confines itself and only then lets create go on. A container that mediates nothing has none.
+//! namespace, enters its cgroup, joins its other namespaces, keeps the capabilities that it must
+//! exercise for callers, confines itself and only then lets create go on. A container that mediates nothing has none.
 //!
 //! Guarantees: it holds no descriptor of its caller's but those that it needs, so that nobody waits
 //! for the end of a pipe because of it; it is not dumpable; it ends by itself, on every way that

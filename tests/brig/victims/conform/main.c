@@ -125,6 +125,11 @@ void attempt(body *what, const void *argument, const char *name, ...) {
 int main(int count, char **arguments) {
     if (count == 4 && !strcmp(arguments[2], "after execve"))
         after_execve(arguments[3]);
+    // it changes owners, modes and mounts wherever it is: only ever in a container of its own
+    if (getpid() != 1) {
+        fputs("conform: not the first process of a container\n", stderr);
+        return 2;
+    }
     if (count < 2 || !realpath(arguments[1], top))
         return 2;
     wanted = count > 2 ? arguments[2] : "";
