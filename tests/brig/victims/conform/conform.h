@@ -81,6 +81,9 @@ enum {
 };
 extern const struct call calls[];
 int descriptor_of(enum base base);
+// Where ".." must not lead out, the kernel wants to be asked again after a rename or mount anywhere.
+struct open_how;
+long openat2_again(int at, const char *path, struct open_how *how);
 void try_call(const struct call *call, const struct place *place);
 
 // tasks.c: threads

@@ -168,14 +168,7 @@ static void try_resolve(const void *argument) {
     const struct resolving *resolving = argument;
     struct open_how how = {.flags = resolving->flags | O_NONBLOCK, .resolve = resolving->resolve};
     how.mode = resolving->flags & O_CREAT ? 0600 : 0;
-    int base = descriptor_of(resolving->base), fd;
-    // where ".." must not lead out, the kernel wants to be asked again after a rename or mount anywhere
-    for (int tries = 0; tries < 1000; tries++) {
-        fd = syscall(SYS_openat2, base, resolving->path, &how, sizeof how);
-        if (fd >= 0 || errno != EAGAIN || how.resolve & RESOLVE_CACHED)
-            break;
-    }
-    say_descriptor(fd);
+    say_descriptor(openat2_again(descriptor_of(resolving->base), resolving->path, &how));
 }
 
 static void resolve_cases(void) {

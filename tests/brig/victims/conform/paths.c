@@ -20,9 +20,19 @@ static long by_at(const struct call *call, int at, const char *path) {
     return syscall(call->number, at, path, call->a, call->b, call->c);
 }
 
+long openat2_again(int at, const char *path, struct open_how *how) {
+    long fd = -1;
+    for (int tries = 0; tries < 1000; tries++) {
+        fd = syscall(SYS_openat2, at, path, how, sizeof *how);
+        if (fd >= 0 || errno != EAGAIN || how->resolve & RESOLVE_CACHED)
+            break;
+    }
+    return fd;
+}
+
 static long by_openat2(const struct call *call, int at, const char *path) {
     struct open_how how = {.flags = call->a, .mode = call->b, .resolve = call->c};
-    return syscall(SYS_openat2, at, path, &how, sizeof how);
+    return openat2_again(at, path, &how);
 }
 
 static long symbolic(const struct call *call, int at, const char *path) {
