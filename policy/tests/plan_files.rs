@@ -47,6 +47,15 @@ fn grants(settled: &Settled) -> Vec<String> {
     settled.placed.grants.iter().filter_map(one).collect()
 }
 
+fn programs(settled: &Settled) -> Vec<String> {
+    let one = |grant: &files::Grant| {
+        let short = |access, short| if grant.access.contains(access) { short } else { "" };
+        let (read, execute) = (short(Access::Read, "r"), short(Access::Execute, "x"));
+        format!("{} {read}{execute}", grant.path)
+    };
+    settled.placed.programs.iter().map(one).collect()
+}
+
 fn mounts(settled: &Settled) -> Vec<String> {
     let one = |mount: &files::Remount| match mount.writing {
         files::Writing::ReadOnly => format!("{} ro", mount.path),
@@ -115,18 +124,37 @@ fn a_pattern_is_a_region_and_execute_is_expanded_in_it() {
     let regions: Vec<_> = settled.placed.regions.iter().map(|one| one.path.to_string()).collect();
     assert_eq!(regions, ["/srv/data"]);
     assert!(!settled.left_over().contains(Access::Execute));
-    let ran: Vec<_> = settled
-        .placed
-        .grants
-        .iter()
-        .filter(|grant| grant.access.contains(Access::Execute))
-        .map(|grant| grant.path.to_string())
-        .filter(|path| path.starts_with("/srv"))
-        .collect();
-    assert_eq!(ran, ["/srv/data/sub/w", "/srv/data/y"]);
+    assert_eq!(programs(&settled), ["/srv/data/sub/w rx", "/srv/data/y rx"]);
+    assert!(!settled.placed.grants.iter().any(|one| one.path.to_string().starts_with("/srv")));
     let expanded = settle("files.execute /usr/bin/p*");
     assert_eq!(grants(&expanded), ["/usr/bin/python3 x"]);
     assert!(expanded.placed.regions.is_empty());
+}
+
+#[test]
+fn what_may_be_read_and_executed_runs_where_a_pattern_decides_about_reading() {
+    let settled = settle("files.read /usr/bin/*");
+    assert_eq!(programs(&settled), ["/usr/bin/python3 r"]);
+    let path = AbsPath::new(b"/usr/bin/python3").unwrap();
+    assert!(kernel_allows(&settled, &path, Kind::File).contains(Access::Execute));
+    let settled = settle("files.execute /usr/bin/python3\nfiles.deny /**/*.key");
+    assert_eq!(programs(&settled), ["/usr/bin/python3 rx"]);
+    assert!(settled.may_execute(&path));
+    // what may be read and not executed, and the reverse, is granted nothing
+    let settled = settle("files.read /etc/*\nfiles.execute /bin/ls");
+    assert_eq!(programs(&settled), [""; 0]);
+}
+
+#[test]
+fn programs_count_among_the_rules_and_what_cannot_be_executed_takes_none() {
+    let few = Bound { rules: 20, ..Bound::default() };
+    let tree: String = (0..50).map(|index| format!("/d/{index} ")).collect();
+    let text = error("files.deny /d/*.key", &tree, few);
+    assert!(text.starts_with("test:1: /d/*.key: takes more than 20 Landlock rules"), "{text}");
+    let mut plain = Memory::new(&tree);
+    plain.runs_nothing_beneath("/d");
+    let settled = files::settle(&policy("files.deny /d/*.key"), &mut plain, few).unwrap();
+    assert_eq!(programs(&settled), [""; 0]);
 }
 
 const NAMES: AccessSet = AccessSet::of(&[Access::Create, Access::Delete]);
@@ -253,7 +281,11 @@ fn agree(policy: &Policy, tree: &Memory) -> Result<(), String> {
             if kernel.contains(access) && !allowed {
                 return Err(format!("{access} {path}: the kernel allows it: {settled:#?}"));
             }
-            if allowed && !kernel.contains(access) && !excused(&settled, &path, kind, access) {
+            // the kernel reads what it executes
+            let reads = Operation::access(Access::Read, path.clone());
+            let runs = access != Access::Execute || decider.decide(&reads).allows();
+            let excused = !runs || excused(&settled, &path, kind, access);
+            if allowed && !kernel.contains(access) && !excused {
                 return Err(format!("{access} {path}: the kernel denies it: {settled:#?}"));
             }
         }
@@ -302,8 +334,6 @@ fn excused(settled: &Settled, path: &AbsPath, kind: Kind, access: Access) -> boo
     let parent_is_granted = settled.placed.grants.iter().any(|grant| {
         beneath(path, &grant.path) && grant.path != *path && grant.access.contains(access)
     });
-    let unreadable =
-        access == Access::Execute && !kernel_allows(settled, path, kind).contains(Access::Read);
     // a directory beneath which something is told apart has no access of its own
     let divided = kind == Kind::Directory
         && !settled
@@ -312,7 +342,6 @@ fn excused(settled: &Settled, path: &AbsPath, kind: Kind, access: Access) -> boo
             .iter()
             .any(|grant| beneath(path, &grant.path) && grant.access.contains(access));
     meaningless
-        || unreadable
         || (names && !parent_is_granted)
         || divided
         || settled

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Where patterns tell apart what the kernel cannot: the supervisor opens, makes, moves and removes.
 
-use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::time::{Duration, Instant};
 
 use crate::confinement::{Puppet, thread};
@@ -99,6 +99,42 @@ fn descriptors_and_links_of_the_callers_own_lead_where_they_lead() {
          cat /proc/self/cwd/a.txt && cat /proc/$$/cwd/a.txt /proc/self/root/work/a.txt",
     );
     out.ok().prints("text\ntext\ntext\ntext\ntext");
+}
+
+#[test]
+fn programs_run_where_a_pattern_decides_about_reading() {
+    for profile in [
+        "[files]\ndeny = [\"/**/*.key\"]\n",
+        "[files]\nread = [\"/bin/*\", \"/work\"]\nwrite = [\"/work\"]\n",
+        "[files]\nexecute = [\"/bin/*\", \"/work\"]\ndeny = [\"/**/*.key\"]\n",
+    ] {
+        let mut t = test!();
+        for (name, mode) in
+            [("/bin/busybox.key", 0o755), ("/work/busybox", 0o755), ("/work/busybox-deaf", 0o644)]
+        {
+            let path = t.bundle.file(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::copy(t.bundle.file("/bin/busybox"), &path).unwrap();
+            fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+        }
+        let out = script(
+            &mut t,
+            profile,
+            "cd /work && ./busybox echo run && cat a.txt && exec ./busybox sh -c 'echo on; ls /work'",
+        );
+        out.ok().prints("run\ntext\non\na.txt\nbusybox\nbusybox-deaf\nsub");
+        let denied = [
+            "/work/busybox-deaf true",
+            "cat /work/sub/a.key",
+            "/bin/busybox.key true",
+            "cp /bin/busybox /work/busybox-new && /work/busybox-new true",
+        ];
+        // without a rule about keys only the first is denied
+        let count = if profile.contains("key") { denied.len() } else { 1 };
+        for attempt in &denied[..count] {
+            script(&mut t, profile, attempt).fails_with("denied");
+        }
+    }
 }
 
 #[test]

@@ -11,6 +11,8 @@ use brig_policy::policy::{Access, AccessSet};
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
     nodes: BTreeMap<Vec<u8>, Node>,
+    /// From what lies there nothing is executed.
+    no_programs: Option<AbsPath>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +51,11 @@ impl Memory {
         if !path.is_empty() {
             self.nodes.insert(path.into(), node);
         }
+    }
+
+    /// From what lies at and beneath a path nothing can be executed.
+    pub fn runs_nothing_beneath(&mut self, path: &str) {
+        self.no_programs = Some(AbsPath::new(path.as_bytes()).unwrap());
     }
 
     /// Every path in it, with its kind.
@@ -130,6 +137,10 @@ impl Tree for Memory {
         }
         Ok(entries)
     }
+
+    fn runs(&mut self, path: &AbsPath) -> Result<bool, TreeError> {
+        Ok(!self.no_programs.as_ref().is_some_and(|one| beneath(path, one)))
+    }
 }
 
 /// Whether one path is the other or lies beneath it.
@@ -144,7 +155,7 @@ pub fn kernel_allows(settled: &Settled, path: &AbsPath, kind: Kind) -> AccessSet
     let free = AccessSet::ALL.difference(settled.placed.restricted);
     let names = AccessSet::of(&[Access::Create, Access::Delete, Access::Device]);
     let mut allowed = free;
-    for grant in &settled.placed.grants {
+    for grant in settled.placed.grants.iter().chain(&settled.placed.programs) {
         if beneath(path, &grant.path) {
             let access =
                 if grant.path == *path { grant.access.difference(names) } else { grant.access };

@@ -160,9 +160,7 @@ fn literal_masks(policy: &Policy) -> usize {
 }
 
 fn landlock_rules(plan: &plan::Plan) -> usize {
-    let settled = &plan.settled;
-    let files = settled.placed.grants.iter().filter(|one| !settled.rights(one).is_empty()).count();
-    files + plan.ports.rules()
+    plan.settled.rules().count() + plan.ports.rules()
 }
 
 fn show(command: &Plan, made: &Made, target: &Target) -> anyhow::Result<String> {

@@ -42,7 +42,7 @@ pub struct Loaders {
 pub fn cover(tree: &mut RealTree<'_>, settled: &Settled) -> Result<Loaders, String> {
     let mut loaders = Loaders::default();
     let mut named = Vec::new();
-    for grant in &settled.placed.grants {
+    for grant in settled.rules() {
         if !grant.directory && grant.access.contains(Access::Execute) {
             named.extend(program(tree, settled, &grant.path, &mut loaders)?);
         }

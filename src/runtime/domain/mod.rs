@@ -259,7 +259,7 @@ fn bounded(settled: &Settled, supported: Rights) -> AccessSet {
 
 fn rules(settled: &Settled, tree: &RealTree<'_>, handled: Rights) -> Result<Vec<Rule>, String> {
     let mut rules = Vec::new();
-    for grant in &settled.placed.grants {
+    for grant in settled.rules() {
         let rights = settled.rights(grant).intersection(handled);
         if !rights.is_empty() {
             rules.push(rule(tree, grant.path.clone(), rights)?);

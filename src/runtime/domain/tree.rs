@@ -13,10 +13,22 @@ use std::path::Path;
 use brig_policy::path::AbsPath;
 use brig_policy::plan::files::{Found, Kind, Tree, TreeError};
 use rustix::fs::{
-    AtFlags, Dir, FileType, Mode, OFlags, PROC_SUPER_MAGIC, ResolveFlags, fstat, fstatfs, openat2,
-    readlinkat, statat,
+    AtFlags, Dir, FileType, Mode, OFlags, PROC_SUPER_MAGIC, ResolveFlags, StatVfsMountFlags, fstat,
+    fstatfs, fstatvfs, openat2, readlinkat, statat,
 };
 use rustix::io::Errno;
+
+/// `S_IXUSR`, `S_IXGRP` and `S_IXOTH`: without any of them nobody executes a file.
+const ANY_EXECUTE: u32 = 0o111;
+/// The kernel's own file systems, from which it executes nothing; by linux/magic.h.
+const NO_PROGRAMS: [i64; 6] = [
+    PROC_SUPER_MAGIC,
+    0x6265_6572, // SYSFS_MAGIC
+    0x27_e0eb,   // CGROUP_SUPER_MAGIC
+    0x6367_7270, // CGROUP2_SUPER_MAGIC
+    0x1cd1,      // DEVPTS_SUPER_MAGIC
+    0x1980_0202, // MQUEUE_MAGIC
+];
 
 /// How many symbolic links may be followed, as in path_resolution(7).
 const MAX_LINKS: usize = 40;
@@ -188,6 +200,24 @@ impl Tree for RealTree<'_> {
         }
         entries.sort();
         Ok(entries)
+    }
+
+    fn runs(&mut self, path: &AbsPath) -> Result<bool, TreeError> {
+        let runs = |fd: OwnedFd| -> rustix::io::Result<bool> {
+            let stat = fstat(&fd)?;
+            match FileType::from_raw_mode(stat.st_mode) {
+                FileType::Directory => Ok(!NO_PROGRAMS.contains(&fstatfs(&fd)?.f_type)),
+                FileType::RegularFile if stat.st_mode & ANY_EXECUTE != 0 => {
+                    Ok(!fstatvfs(&fd)?.f_flag.contains(StatVfsMountFlags::NOEXEC))
+                }
+                _ => Ok(false),
+            }
+        };
+        match self.open(path, OFlags::PATH).and_then(runs) {
+            // other processes may come and go in a procfs that others see, too
+            Err(Errno::NOENT) => Ok(false),
+            other => other.map_err(|error| TreeError { path: path.clone(), why: describe(error) }),
+        }
     }
 }
 

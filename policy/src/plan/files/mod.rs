@@ -13,6 +13,7 @@ mod mounts;
 mod names;
 mod place;
 mod placements;
+mod programs;
 mod tree;
 
 pub use error::{Note, PlaceError};
@@ -76,6 +77,7 @@ pub fn settle(
     let masks = masks::find(policy, tree, bound.files).map_err(|error| vec![error])?;
     placed.notes.sort();
     placed.notes.dedup();
+    placed.programs.sort_by(|one, other| one.path.cmp(&other.path));
     let lists_programs =
         policy.layers().any(|layer| layer.enforces() && layer.files.execute.is_some());
     Ok(Settled { placed, mounts, masks, placements, lists_programs })
@@ -126,9 +128,16 @@ impl Settled {
     #[must_use]
     pub fn may_execute(&self, path: &AbsPath) -> bool {
         !self.placed.restricted.contains(Access::Execute)
+            || self.placed.programs.binary_search_by(|one| one.path.cmp(path)).is_ok()
             || self.placed.grants.iter().any(|grant| {
                 grant.access.contains(Access::Execute) && is_beneath(path, &grant.path)
             })
+    }
+
+    /// All that Landlock is told: a rule each.
+    pub fn rules(&self) -> impl Iterator<Item = &Grant> {
+        let all = self.placed.grants.iter().chain(&self.placed.programs);
+        all.filter(|one| !self.rights(one).is_empty())
     }
 
     /// The accesses that are left to the supervisor, somewhere.

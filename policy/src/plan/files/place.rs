@@ -6,9 +6,9 @@
 //! allowed for everything at and beneath a directory, that is one rule. Where a literal is denied
 //! beneath, its siblings are granted in the place of their directory: *carving*. Where a pattern
 //! tells apart what lies beneath, nothing is granted (a *region*, which the supervisor answers for);
-//! only `execute` is expanded there, file by file, so that nothing that runs depends on a check that
-//! can be raced. Where names decide ([`super::names`]), making and removing them is not granted
-//! either.
+//! only `execute` is expanded there, file by file ([`super::programs`]), so that nothing that runs
+//! depends on a check that can be raced. Where names decide ([`super::names`]), making and removing
+//! them is not granted either.
 //!
 //! Guarantee (invariant 2): what the grants allow, the policy allows.
 
@@ -68,6 +68,9 @@ pub struct Placed {
     pub restricted: AccessSet,
     /// What is allowed, where.
     pub grants: Vec<Grant>,
+    /// What the kernel must grant besides, to single files, so that they run. To open one of them is
+    /// left to the supervisor all the same.
+    pub programs: Vec<Grant>,
     /// What is left to the supervisor.
     pub regions: Vec<Region>,
     /// What has to be said about it.
@@ -275,6 +278,9 @@ impl Walk<'_> {
                 let rules = self.placement.live_rules(at);
                 self.placed.regions.push(Region { path: path.clone(), access: rest, rules });
             }
+            if access.contains(Access::Read) {
+                return self.programs(path, at, access);
+            }
             access = access.intersection(runs);
             if access.is_empty() {
                 return Ok(());
@@ -337,12 +343,18 @@ impl Walk<'_> {
         if access.is_empty() {
             return Ok(());
         }
-        if self.placed.grants.len() >= self.bound.rules {
-            return Err(self.too_many(path, at));
-        }
+        self.check_bound(path, at)?;
         let directory = kind == Kind::Directory;
         self.placed.grants.push(Grant { path: path.clone(), access, directory });
         Ok(())
+    }
+
+    /// That there may be one rule more.
+    pub(crate) fn check_bound(&self, path: &AbsPath, at: &At) -> Result<(), PlaceError> {
+        match self.placed.grants.len() + self.placed.programs.len() < self.bound.rules {
+            true => Ok(()),
+            false => Err(self.too_many(path, at)),
+        }
     }
 
     /// The rule because of which single files are granted here: one that makes a difference beside

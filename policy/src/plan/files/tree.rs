@@ -54,6 +54,16 @@ pub trait Tree {
     /// # Errors
     /// It cannot be read, or has more entries.
     fn list(&mut self, path: &AbsPath, most: usize) -> Result<Vec<(Vec<u8>, Kind)>, TreeError>;
+
+    /// Whether what is at a path that has no symbolic link in it can be executed, or, for a
+    /// directory, something beneath it. What cannot be told can be.
+    ///
+    /// # Errors
+    /// It cannot be looked at.
+    fn runs(&mut self, path: &AbsPath) -> Result<bool, TreeError> {
+        let _ = path;
+        Ok(true)
+    }
 }
 
 /// The tree in which everything that a policy names exists, as a directory, and nothing else
