@@ -138,6 +138,24 @@ fn programs_run_where_a_pattern_decides_about_reading() {
 }
 
 #[test]
+fn a_program_is_read_by_none_of_its_later_names_that_may_not_be_read() {
+    const PROFILE: &str = "[files]\nread = [\"/bin/*\", \"/work/*.bin\"]\n\
+         write = [{ path = \"/work\", access = [\"create\", \"delete\", \"modify\"] }]\n";
+    let mut t = test!();
+    t.bundle.install("/work/a.bin", "#!/bin/sh\necho run\n", 0o755);
+    let out = script(
+        &mut t,
+        PROFILE,
+        "cd /work && ./a.bin && cat a.bin && mv a.bin b.other && ./b.other; cat b.other; \
+         echo new > a.bin && cat a.bin; cat b.other",
+    );
+    assert!(!out.status.success(), "{out:?}");
+    // the shell reads its script by the name that it is given
+    assert_eq!(out.stdout, "run\n#!/bin/sh\necho run\nnew\n", "{out:?}");
+    assert_eq!(out.stderr.matches("denied").count(), 3, "{out:?}");
+}
+
+#[test]
 fn an_added_process_has_the_same_supervisor_and_the_same_answers() {
     let mut t = test!();
     let (id, pid) = start(&mut t, KEYS);

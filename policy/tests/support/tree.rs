@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use brig_policy::path::AbsPath;
-use brig_policy::plan::files::{Found, Kind, Settled, Tree, TreeError, Writing};
+use brig_policy::plan::files::{Found, Kind, Programs, Settled, Tree, TreeError, Writing};
 use brig_policy::policy::{Access, AccessSet};
 
 /// A tree: `/a/b` a file, `/a/` a directory, `/a -> /b` a symbolic link. What lies above is there.
@@ -138,8 +138,12 @@ impl Tree for Memory {
         Ok(entries)
     }
 
-    fn runs(&mut self, path: &AbsPath) -> Result<bool, TreeError> {
-        Ok(!self.no_programs.as_ref().is_some_and(|one| beneath(path, one)))
+    fn programs(&mut self, path: &AbsPath, most: usize) -> Result<Programs, TreeError> {
+        if self.no_programs.as_ref().is_some_and(|one| beneath(path, one)) {
+            return Ok(Programs::default());
+        }
+        let entries = self.list(path, most)?;
+        Ok(Programs { looked_at: entries.len(), entries })
     }
 }
 

@@ -11,10 +11,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use brig_policy::path::AbsPath;
-use brig_policy::plan::files::{Found, Kind, Tree, TreeError};
+use brig_policy::plan::files::{Found, Kind, Programs, Tree, TreeError};
 use rustix::fs::{
-    AtFlags, Dir, FileType, Mode, OFlags, PROC_SUPER_MAGIC, ResolveFlags, StatVfsMountFlags, fstat,
-    fstatfs, fstatvfs, openat2, readlinkat, statat,
+    AtFlags, Dir, DirEntry, FileType, Mode, OFlags, PROC_SUPER_MAGIC, ResolveFlags, fstat, fstatfs,
+    openat2, readlinkat, statat,
 };
 use rustix::io::Errno;
 
@@ -169,55 +169,84 @@ impl Tree for RealTree<'_> {
     }
 
     fn list(&mut self, path: &AbsPath, most: usize) -> Result<Vec<(Vec<u8>, Kind)>, TreeError> {
-        let error = |why: String| TreeError { path: path.clone(), why };
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY;
-        let directory = self.open(path, flags).map_err(|errno| error(describe(errno)))?;
+        let error = |errno| error(path, errno);
+        let directory = self.open(path, DIRECTORY).map_err(error)?;
         let mut entries = Vec::new();
-        for entry in Dir::read_from(&directory).map_err(|errno| error(describe(errno)))? {
-            let entry = entry.map_err(|errno| error(describe(errno)))?;
-            let name = entry.file_name().to_bytes();
-            if matches!(name, b"." | b"..") {
-                continue;
-            }
-            if entries.len() == most {
-                return Err(error(format!(
-                    "has more entries than may be looked at ({most} are left)"
-                )));
-            }
+        for entry in read(&directory, path, most)? {
             let kind = match entry.file_type() {
-                FileType::Unknown => {
-                    match statat(&directory, entry.file_name(), AtFlags::SYMLINK_NOFOLLOW) {
-                        Ok(stat) => kind_of_mode(stat.st_mode),
-                        Err(Errno::NOENT) => continue,
-                        Err(errno) => return Err(error(describe(errno))),
-                    }
-                }
-                FileType::Directory => Kind::Directory,
-                FileType::Symlink => Kind::Link,
-                _ => Kind::File,
+                FileType::Unknown => match mode_of(&directory, &entry).map_err(error)? {
+                    Some(mode) => kind_of_mode(mode),
+                    None => continue,
+                },
+                kind => kind_of_type(kind),
             };
-            entries.push((name.to_vec(), kind));
+            entries.push((entry.file_name().to_bytes().to_vec(), kind));
         }
         entries.sort();
         Ok(entries)
     }
 
-    fn runs(&mut self, path: &AbsPath) -> Result<bool, TreeError> {
-        let runs = |fd: OwnedFd| -> rustix::io::Result<bool> {
-            let stat = fstat(&fd)?;
-            match FileType::from_raw_mode(stat.st_mode) {
-                FileType::Directory => Ok(!NO_PROGRAMS.contains(&fstatfs(&fd)?.f_type)),
-                FileType::RegularFile if stat.st_mode & ANY_EXECUTE != 0 => {
-                    Ok(!fstatvfs(&fd)?.f_flag.contains(StatVfsMountFlags::NOEXEC))
-                }
-                _ => Ok(false),
-            }
+    fn programs(&mut self, path: &AbsPath, most: usize) -> Result<Programs, TreeError> {
+        let error = |errno| error(path, errno);
+        let directory = match self.open(path, DIRECTORY) {
+            Ok(directory) => directory,
+            // somebody else's, in a tree that others see, too
+            Err(Errno::NOENT) => return Ok(Programs::default()),
+            Err(errno) => return Err(error(errno)),
         };
-        match self.open(path, OFlags::PATH).and_then(runs) {
-            // other processes may come and go in a procfs that others see, too
-            Err(Errno::NOENT) => Ok(false),
-            other => other.map_err(|error| TreeError { path: path.clone(), why: describe(error) }),
+        if NO_PROGRAMS.contains(&fstatfs(&directory).map_err(error)?.f_type) {
+            return Ok(Programs::default());
         }
+        let all = read(&directory, path, most)?;
+        let mut entries = Vec::new();
+        for entry in &all {
+            let kind = match entry.file_type() {
+                FileType::Directory => Some(Kind::Directory),
+                FileType::RegularFile | FileType::Unknown => {
+                    mode_of(&directory, entry).map_err(error)?.and_then(kind_of_program)
+                }
+                _ => None,
+            };
+            entries.extend(kind.map(|kind| (entry.file_name().to_bytes().to_vec(), kind)));
+        }
+        entries.sort();
+        Ok(Programs { looked_at: all.len(), entries })
+    }
+}
+
+const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY);
+
+/// A directory's entries.
+fn read(directory: &OwnedFd, path: &AbsPath, most: usize) -> Result<Vec<DirEntry>, TreeError> {
+    let mut entries = Vec::new();
+    for entry in Dir::read_from(directory).map_err(|errno| error(path, errno))? {
+        let entry = entry.map_err(|errno| error(path, errno))?;
+        if matches!(entry.file_name().to_bytes(), b"." | b"..") {
+            continue;
+        }
+        if entries.len() == most {
+            let why = format!("has more entries than may be looked at ({most} are left)");
+            return Err(TreeError { path: path.clone(), why });
+        }
+        entries.push(entry);
+    }
+    Ok(entries)
+}
+
+/// `None`: it is gone.
+fn mode_of(directory: &OwnedFd, entry: &DirEntry) -> rustix::io::Result<Option<u32>> {
+    match statat(directory, entry.file_name(), AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(stat) => Ok(Some(stat.st_mode)),
+        Err(Errno::NOENT) => Ok(None),
+        Err(errno) => Err(errno),
+    }
+}
+
+fn kind_of_program(mode: u32) -> Option<Kind> {
+    match FileType::from_raw_mode(mode) {
+        FileType::Directory => Some(Kind::Directory),
+        FileType::RegularFile if mode & ANY_EXECUTE != 0 => Some(Kind::File),
+        _ => None,
     }
 }
 
@@ -226,11 +255,19 @@ fn kind_of(fd: &OwnedFd) -> rustix::io::Result<Kind> {
 }
 
 fn kind_of_mode(mode: u32) -> Kind {
-    match FileType::from_raw_mode(mode) {
+    kind_of_type(FileType::from_raw_mode(mode))
+}
+
+fn kind_of_type(kind: FileType) -> Kind {
+    match kind {
         FileType::Directory => Kind::Directory,
         FileType::Symlink => Kind::Link,
         _ => Kind::File,
     }
+}
+
+fn error(path: &AbsPath, errno: Errno) -> TreeError {
+    TreeError { path: path.clone(), why: describe(errno) }
 }
 
 fn describe(error: Errno) -> String {

@@ -22,7 +22,7 @@ pub use mounts::{Mounts, Remount, Writing};
 pub use place::{Bound, Grant, Placed, Region};
 pub(crate) use placements::Recorded;
 pub use placements::{Existence, Place, Placements};
-pub use tree::{Assumed, Found, Kind, Tree, TreeError};
+pub use tree::{Assumed, Found, Kind, Programs, Tree, TreeError};
 
 use place::{Placement, Walk};
 use placements::{MOST_ALTERNATIVES, Recorder};

@@ -35,7 +35,7 @@ pub struct Bound {
 
 impl Default for Bound {
     fn default() -> Self {
-        Self { rules: 4096, files: 100_000 }
+        Self { rules: 4096, files: 1_000_000 }
     }
 }
 

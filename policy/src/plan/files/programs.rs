@@ -28,13 +28,13 @@ impl Walk<'_> {
         at: &At,
         access: AccessSet,
     ) -> Result<(), PlaceError> {
-        if !self.runs(path, at)? {
+        if !self.placement.bounds(at).sometimes.contains_all(BOTH) {
             return Ok(());
         }
-        let entries = self.tree.list(path, self.left);
-        let entries = entries.map_err(|error| self.placement.tree_error(at, error))?;
-        self.left = self.left.saturating_sub(entries.len());
-        for (name, kind) in entries {
+        let found = self.tree.programs(path, self.left);
+        let found = found.map_err(|error| self.placement.tree_error(at, error))?;
+        self.left = self.left.saturating_sub(found.looked_at);
+        for (name, kind) in found.entries {
             let Some(child) = join(path, &name) else { continue };
             let at = self.placement.child_of(at, &name);
             match kind {
@@ -47,16 +47,12 @@ impl Walk<'_> {
     }
 
     fn program(&mut self, path: AbsPath, at: &At, access: AccessSet) -> Result<(), PlaceError> {
-        if !self.placement.allowed(at).contains_all(BOTH) || !self.runs(&path, at)? {
+        if !self.placement.allowed(at).contains_all(BOTH) {
             return Ok(());
         }
         self.check_bound(&path, at)?;
         let access = access.intersection(BOTH);
         self.placed.programs.push(Grant { path, access, directory: false });
         Ok(())
-    }
-
-    fn runs(&mut self, path: &AbsPath, at: &At) -> Result<bool, PlaceError> {
-        self.tree.runs(path).map_err(|error| self.placement.tree_error(at, error))
     }
 }

@@ -55,15 +55,24 @@ pub trait Tree {
     /// It cannot be read, or has more entries.
     fn list(&mut self, path: &AbsPath, most: usize) -> Result<Vec<(Vec<u8>, Kind)>, TreeError>;
 
-    /// Whether what is at a path that has no symbolic link in it can be executed, or, for a
-    /// directory, something beneath it. What cannot be told can be.
+    /// The same without what nobody can execute and without directories beneath which there is
+    /// nothing else. What cannot be told can be executed.
     ///
     /// # Errors
-    /// It cannot be looked at.
-    fn runs(&mut self, path: &AbsPath) -> Result<bool, TreeError> {
-        let _ = path;
-        Ok(true)
+    /// As for [`Tree::list`].
+    fn programs(&mut self, path: &AbsPath, most: usize) -> Result<Programs, TreeError> {
+        let entries = self.list(path, most)?;
+        Ok(Programs { looked_at: entries.len(), entries })
     }
+}
+
+/// What can be executed in a directory, and the directories there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Programs {
+    /// How many entries there are in all.
+    pub looked_at: usize,
+    /// Those that matter, in ascending order.
+    pub entries: Vec<(Vec<u8>, Kind)>,
 }
 
 /// The tree in which everything that a policy names exists, as a directory, and nothing else
