@@ -142,8 +142,7 @@ impl Tree for Memory {
         if self.no_programs.as_ref().is_some_and(|one| beneath(path, one)) {
             return Ok(Programs::default());
         }
-        let entries = self.list(path, most)?;
-        Ok(Programs { looked_at: entries.len(), entries })
+        self.list(path, most).map(Programs::of)
     }
 }
 

@@ -190,8 +190,8 @@ impl Tree for RealTree<'_> {
         let error = |errno| error(path, errno);
         let directory = match self.open(path, DIRECTORY) {
             Ok(directory) => directory,
-            // somebody else's, in a tree that others see, too
-            Err(Errno::NOENT) => return Ok(Programs::default()),
+            // somebody else's, in a tree that others see, too: what is not looked at is not executed
+            Err(Errno::NOENT | Errno::ACCESS | Errno::PERM) => return Ok(Programs::default()),
             Err(errno) => return Err(error(errno)),
         };
         if NO_PROGRAMS.contains(&fstatfs(&directory).map_err(error)?.f_type) {
@@ -225,7 +225,10 @@ fn read(directory: &OwnedFd, path: &AbsPath, most: usize) -> Result<Vec<DirEntry
             continue;
         }
         if entries.len() == most {
-            let why = format!("has more entries than may be looked at ({most} are left)");
+            let why = format!(
+                "has more entries than may be looked at ({most} are left; what files.execute does \
+                 not name need not be)"
+            );
             return Err(TreeError { path: path.clone(), why });
         }
         entries.push(entry);

@@ -20,7 +20,7 @@ use super::error::{Note, PlaceError};
 use super::layer::{Bounds, Layer};
 use super::names::NAMES;
 use super::placements::Recorder;
-use super::tree::{Kind, Tree, TreeError};
+use super::tree::{Kind, Programs, Tree, TreeError};
 use crate::path::{AbsPath, Cursor};
 use crate::policy::{Access, AccessSet, Origin, Policy};
 
@@ -317,12 +317,14 @@ impl Walk<'_> {
             let access = wanted.access.intersection(self.placed.restricted);
             self.placed.notes.push(Note::Carved { origin, path: path.clone(), access });
         }
-        let entries = self
-            .tree
-            .list(path, self.left)
-            .map_err(|error| self.placement.tree_error(at, error))?;
-        self.left = self.left.saturating_sub(entries.len());
-        for (name, kind) in entries {
+        let found = match self.placement.in_region(at) {
+            // only to execute is expanded there
+            true => self.tree.programs(path, self.left),
+            false => self.tree.list(path, self.left).map(Programs::of),
+        };
+        let found = found.map_err(|error| self.placement.tree_error(at, error))?;
+        self.left = self.left.saturating_sub(found.looked_at);
+        for (name, kind) in found.entries {
             if named.contains(&name) {
                 continue;
             }

@@ -61,8 +61,7 @@ pub trait Tree {
     /// # Errors
     /// As for [`Tree::list`].
     fn programs(&mut self, path: &AbsPath, most: usize) -> Result<Programs, TreeError> {
-        let entries = self.list(path, most)?;
-        Ok(Programs { looked_at: entries.len(), entries })
+        self.list(path, most).map(Programs::of)
     }
 }
 
@@ -73,6 +72,14 @@ pub struct Programs {
     pub looked_at: usize,
     /// Those that matter, in ascending order.
     pub entries: Vec<(Vec<u8>, Kind)>,
+}
+
+impl Programs {
+    /// All of these entries.
+    #[must_use]
+    pub fn of(entries: Vec<(Vec<u8>, Kind)>) -> Self {
+        Programs { looked_at: entries.len(), entries }
+    }
 }
 
 /// The tree in which everything that a policy names exists, as a directory, and nothing else
