@@ -279,6 +279,7 @@ impl Walk<'_> {
                 self.placed.regions.push(Region { path: path.clone(), access: rest, rules });
             }
             if access.contains(Access::Read) {
+                self.note_carved(path, at, runs);
                 return self.programs(path, at, access);
             }
             access = access.intersection(runs);
@@ -313,10 +314,7 @@ impl Walk<'_> {
         wanted: Wanted,
         named: &BTreeSet<Vec<u8>>,
     ) -> Result<(), PlaceError> {
-        if let Some(origin) = self.placement.live_rules(at).into_iter().next() {
-            let access = wanted.access.intersection(self.placed.restricted);
-            self.placed.notes.push(Note::Carved { origin, path: path.clone(), access });
-        }
+        self.note_carved(path, at, wanted.access.intersection(self.placed.restricted));
         let found = match self.placement.in_region(at) {
             // only to execute is expanded there
             true => self.tree.programs(path, self.left),
@@ -333,6 +331,12 @@ impl Walk<'_> {
             self.visit(&child, kind, &at, wanted)?;
         }
         Ok(())
+    }
+
+    fn note_carved(&mut self, path: &AbsPath, at: &At, access: AccessSet) {
+        if let Some(origin) = self.placement.live_rules(at).into_iter().next() {
+            self.placed.notes.push(Note::Carved { origin, path: path.clone(), access });
+        }
     }
 
     fn grant(
