@@ -191,19 +191,23 @@ fn a_filter_and_a_supervisor_hold_in_an_unprivileged_users_container() {
 
 #[test]
 fn an_unprivileged_users_container_is_served_where_patterns_decide() {
-    let mut t = test!();
-    rootless(&mut t);
-    t.bundle.mount(json!({ "destination": "/tmp", "type": "tmpfs", "source": "tmpfs" }));
-    let profile = t.path("keys.toml");
-    std::fs::write(&profile, "name = \"keys\"\n[files]\ndeny = [\"/tmp/**/*.key\"]\n").unwrap();
-    let user = home(&t).metadata().map_or(0, |it| std::os::unix::fs::MetadataExt::uid(&it));
-    std::os::unix::fs::chown(&profile, Some(user), Some(user)).unwrap();
-    let id = start(&t, &["--profile", profile.to_str().unwrap()]);
-    assert!(supervisor(&home(&t), &id).is_some());
-    let script = "cd /tmp && echo text > a.txt && mv a.txt b.txt && cat b.txt && ! echo x > b.key";
-    brig(&t).args(["exec", &id, "/bin/sh", "-c", script]).run().ok().prints("text");
-    brig(&t).args(["delete", "--force", &id]).run().ok();
-    t.assert_clean();
+    for pattern in ["/tmp/**/*.key", "/**/*.key"] {
+        let mut t = test!();
+        rootless(&mut t);
+        t.bundle.mount(json!({ "destination": "/tmp", "type": "tmpfs", "source": "tmpfs" }));
+        let profile = t.path("keys.toml");
+        let text = format!("name = \"keys\"\n[files]\ndeny = [\"{pattern}\"]\n");
+        std::fs::write(&profile, text).unwrap();
+        let user = home(&t).metadata().map_or(0, |it| std::os::unix::fs::MetadataExt::uid(&it));
+        std::os::unix::fs::chown(&profile, Some(user), Some(user)).unwrap();
+        let id = start(&t, &["--profile", profile.to_str().unwrap()]);
+        assert!(supervisor(&home(&t), &id).is_some());
+        let script =
+            "cd /tmp && echo text > a.txt && mv a.txt b.txt && cat b.txt && ! echo x > b.key";
+        brig(&t).args(["exec", &id, "/bin/sh", "-c", script]).run().ok().prints("text");
+        brig(&t).args(["delete", "--force", &id]).run().ok();
+        t.assert_clean();
+    }
 }
 
 #[test]
