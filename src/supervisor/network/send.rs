@@ -9,7 +9,7 @@ use brig_policy::call::address::{self, Action, Cut, Destination, parse};
 use brig_policy::call::message::{self, Header};
 use brig_policy::call::sockets::Request;
 use brig_policy::call::vector::{self, Buffers};
-use brig_policy::call::{Pointer, control};
+use brig_policy::call::{Layout, Pointer, control};
 use brig_policy::policy::Errno;
 
 use super::address::{Target, copy as copy_address};
@@ -24,6 +24,8 @@ const MSG_DONTWAIT: u32 = 0x40;
 const MSG_EOR: u32 = 0x80;
 const MSG_NOSIGNAL: u32 = 0x4000;
 const MSG_ZEROCOPY: u32 = 0x400_0000;
+/// The kernel's own, for callers with short pointers.
+const MSG_CMSG_COMPAT: u32 = 0x8000_0000;
 const MSG_FASTOPEN: u32 = 0x2000_0000;
 
 /// A piece of a stream: as many wait at once as there are workers, each with one.
@@ -119,6 +121,10 @@ fn draft(call: &Call<'_>, header: &Header, flags: u32) -> Result<Draft, Errno> {
     let items = match header.control()? {
         Some(span) => control::parse(call.layout, &call.copy(span)?)?,
         None => Vec::new(),
+    };
+    let flags = match call.layout {
+        Layout::Bits32 => flags & !MSG_CMSG_COMPAT,
+        Layout::Bits64 => flags,
     };
     Ok(Draft { name, items, data, flags })
 }

@@ -493,7 +493,9 @@ static void send_short(int fd) {
     strcpy(low() + 512, "short");
     memcpy(low() + 128, buffer, sizeof buffer);
     memcpy(low(), header, sizeof header);
-    printf("%ld\n", old_call(370, fd, low(), 0));
+    // what the kernel itself adds to the flags of such a process
+    const long cmsg_compat = 0x80000000;
+    printf("%ld\n", old_call(370, fd, low(), cmsg_compat));
 }
 
 static void *swap_links(void *unused) {
