@@ -16,6 +16,7 @@ use rustix::fs::{Mode, OFlags, openat, readlinkat};
 
 use super::judge::{Judge, Naming, Native};
 use super::moves::Names;
+use super::sticky::Sticky;
 use super::task::GroupChanges;
 use super::{READY, Roots, Setup, Shared, budget, caller, confine, dispatch, log, serve};
 use crate::runtime::cgroup;
@@ -83,6 +84,7 @@ pub fn place_itself(
         calls: dispatch::Calls::new(),
         copies: budget::Budget::default(),
         names: Names::default(),
+        sticky: Sticky::read(&proc),
         continued: serve::numbers(setup.continued)?,
         proc,
     };

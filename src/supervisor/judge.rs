@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What the policy says about a call, and who is told.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use brig_policy::decide::{
     Basis, Decider, Decision, FileOperation, List, NetworkOperation, Operation, SyscallOperation,
@@ -48,31 +49,62 @@ pub enum Audit {
 }
 
 /// What the kernel allows by itself.
+///
+/// The kernel's grants are for files, and these for their names: so what has lost its name, or lies
+/// beneath what has, counts as not granted from then on, whatever gets that name.
 #[derive(Debug, Default)]
 pub struct Native {
     restricted: AccessSet,
     /// By path, at and beneath which it is granted.
-    grants: HashMap<Box<[u8]>, AccessSet>,
+    grants: HashMap<Box<[u8]>, Granted>,
+    /// These paths, and all above them.
+    names: HashSet<Box<[u8]>>,
     /// The lengths of these paths, in order: what is looked up for a path is bounded by the policy
     /// and not by who chooses the path.
     lengths: Vec<usize>,
 }
 
+#[derive(Debug, Default)]
+struct Granted {
+    access: AccessSet,
+    /// Whether what it was granted to has another name by now, or none.
+    is_lost: AtomicBool,
+}
+
 impl Native {
     /// Of the workload's Landlock domain.
     pub fn new(restricted: AccessSet, grants: &[Grant]) -> Self {
-        let mut by_path: HashMap<Box<[u8]>, AccessSet> = HashMap::new();
-        for grant in grants {
-            let access = by_path.entry(grant.path.as_bytes().into()).or_default();
-            *access = access.union(grant.access);
+        let mut by_path: HashMap<Box<[u8]>, Granted> = HashMap::new();
+        let mut names = HashSet::new();
+        for Grant { path, access, .. } in grants {
+            let granted = by_path.entry(path.as_bytes().into()).or_default();
+            granted.access = granted.access.union(*access);
+            let path = path.as_bytes();
+            let ends = path.iter().enumerate().filter(|(at, byte)| **byte == b'/' && *at > 0);
+            names.extend(ends.filter_map(|(end, _)| path.get(..end)).map(Box::from));
+            names.insert(path.into());
         }
         let mut lengths: Vec<usize> = by_path.keys().map(|path| path.len()).collect();
         lengths.sort_unstable();
         lengths.dedup();
-        Self { restricted, grants: by_path, lengths }
+        Self { restricted, grants: by_path, names, lengths }
+    }
+
+    fn lose(&self, path: &AbsPath) {
+        if !self.names.contains(path.as_bytes()) {
+            return;
+        }
+        for (granted, at) in self.grants.iter().map(|(granted, at)| (granted.as_ref(), at)) {
+            if AbsPath::new(granted).is_ok_and(|granted| is_beneath(&granted, path)) {
+                at.is_lost.store(true, Ordering::SeqCst);
+            }
+        }
     }
 
     fn granted(&self, path: &AbsPath) -> AccessSet {
+        // a name is made and removed in the directory above
+        const OF_ABOVE: AccessSet =
+            AccessSet::of(&[Access::Create, Access::Delete, Access::Device]);
         let path = path.as_bytes();
         let above = |length: usize| match path.get(length) {
             // the root is the only directory whose path ends in a slash
@@ -82,8 +114,16 @@ impl Native {
         };
         let all =
             self.lengths.iter().map_while(|length| (*length <= path.len()).then_some(*length));
-        let all = all.filter_map(above).filter_map(|directory| self.grants.get(directory));
-        all.fold(AccessSet::EMPTY, |all, one| all.union(*one))
+        all.filter_map(above).fold(AccessSet::EMPTY, |all, directory| {
+            match self.grants.get(directory) {
+                Some(granted) if granted.is_lost.load(Ordering::SeqCst) => all,
+                Some(granted) if directory.len() == path.len() => {
+                    all.union(granted.access.difference(OF_ABOVE))
+                }
+                Some(granted) => all.union(granted.access),
+                None => all,
+            }
+        })
     }
 }
 
@@ -122,6 +162,11 @@ impl Judge {
     /// Whether nobody but brig makes or removes this name.
     pub fn holds_name(&self, path: &AbsPath) -> bool {
         self.is_mixed(path, Access::Create) || self.is_mixed(path, Access::Delete)
+    }
+
+    /// This name is about to be removed or to become another file's.
+    pub fn lose_name(&self, path: &AbsPath) {
+        self.native.lose(path);
     }
 
     /// What the kernel leaves to brig at a path: it grants nothing there that the policy may allow.
@@ -278,6 +323,21 @@ mod tests {
             ("/usr/lib/a/b", AccessSet::of(&[Access::Read, Access::Modify])),
         ] {
             assert_eq!(native.granted(&path(text)), granted, "{text}");
+        }
+        let names = AccessSet::of(&[Access::Create, Access::Delete]);
+        let native = Native::new(
+            AccessSet::ALL,
+            &[grant("/a", &[Access::Read, Access::Create, Access::Delete])],
+        );
+        assert_eq!(native.granted(&path("/a")), read, "its own name is not in it");
+        assert_eq!(native.granted(&path("/a/b")), read.union(names));
+        let nested = [grant("/a/b", &[Access::Read]), grant("/a/b/c", &[Access::List])];
+        for (lost, granted) in [("/a/b/c/d", true), ("/a/bc", true), ("/a", false), ("/a/b", false)]
+        {
+            let native = Native::new(AccessSet::ALL, &nested);
+            native.lose(&path(lost));
+            assert_eq!(native.granted(&path("/a/b/x")) == read, granted, "{lost}");
+            assert_eq!(native.granted(&path("/a/b/c/x")).is_empty(), !granted, "{lost}");
         }
         let everywhere = Native::new(AccessSet::ALL, &[grant("/", &[Access::Read])]);
         assert_eq!(everywhere.granted(&path("/")), read);

@@ -31,6 +31,7 @@ mod queue;
 mod serve;
 mod slot;
 mod standing;
+mod sticky;
 mod task;
 mod walk;
 mod watch;
@@ -62,6 +63,7 @@ use judge::Judge;
 pub use log::{SECOND_HALF, STATE_FILE, Target as Log};
 use moves::Names;
 use pool::Pool;
+use sticky::Sticky;
 use task::GroupChanges;
 
 /// How long the end of a supervisor may be put off by lines that have not been written.
@@ -151,6 +153,8 @@ pub struct Shared {
     pub copies: budget::Budget,
     /// Names while they are changed.
     pub names: Names,
+    /// What the host keeps from being opened in directories where everybody may put something.
+    pub sticky: Sticky,
     /// Native numbers of calls that are continued without a look.
     pub continued: Vec<i32>,
 }

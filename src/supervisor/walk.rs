@@ -22,7 +22,7 @@ use super::caller::Call;
 use super::place::{Limits, Start};
 
 /// `MAXSYMLINKS` of linux/namei.h.
-const MOST_LINKS: u32 = 40;
+pub const MOST_LINKS: u32 = 40;
 
 /// Walks from a beginning, in the caller's root.
 ///
@@ -71,11 +71,10 @@ impl Walk<'_> {
 
     fn run(mut self, last: Last) -> Result<OwnedFd, Errno> {
         while let Some(name) = self.left.pop_front() {
-            let is_last = self.left.is_empty();
             match &*name {
                 b"" | b"." => self.enter(b".")?,
                 b".." => self.up()?,
-                _ => self.step(&name, is_last && last == Last::NoFollow)?,
+                _ => self.step(&name, self.left.is_empty() && last == Last::NoFollow)?,
             }
         }
         Ok(self.here)
@@ -110,10 +109,15 @@ impl Walk<'_> {
         if self.links > MOST_LINKS || self.limits.0.contains(ResolveFlags::NO_SYMLINKS) {
             return Err(Errno::ELOOP);
         }
-        if fstatfs(&found).map_err(errno)?.f_type == PROC_SUPER_MAGIC {
+        if is_in_procfs(&found)? {
             return self.follow_in_proc(name);
         }
-        self.check_sticky(stat.st_uid)?;
+        // behind a name in the last place there may be a slash
+        if self.left.iter().all(Vec::is_empty) {
+            let directory = fstat(&self.here).map_err(errno)?;
+            let caller = self.call.identity()?.uids[3];
+            self.call.shared.sticky.may_follow(&stat, &directory, caller)?;
+        }
         let target = readlinkat(&found, "", Vec::new()).map_err(errno)?;
         self.follow(target.as_bytes())
     }
@@ -126,18 +130,6 @@ impl Walk<'_> {
             self.here = self.root.try_clone().map_err(errno)?;
         }
         self.prepend(target);
-        Ok(())
-    }
-
-    /// `fs.protected_symlinks` of proc_sys_fs(5), whether or not it is set: a link in a directory
-    /// where everybody may put one is followed by its owner, or where it is the directory's owner's.
-    fn check_sticky(&self, owner: u32) -> Result<(), Errno> {
-        let directory = fstat(&self.here).map_err(errno)?;
-        let anybody = Mode::from_raw_mode(directory.st_mode).contains(Mode::SVTX | Mode::WOTH);
-        let caller = self.call.status()?.uids[3];
-        if anybody && owner != caller && owner != directory.st_uid {
-            return Err(Errno::EACCES);
-        }
         Ok(())
     }
 
@@ -188,6 +180,12 @@ impl Walk<'_> {
             ([.., process, fd], _) if *process == tgid && *fd == b"fd" && number(name) => {
                 Ok(format!("fd/{name}"))
             }
+            ([.., process, ns], _) if *process == tgid && *ns == b"ns" => Ok(format!("ns/{name}")),
+            ([.., task, of, thread, ns], _)
+                if *task == tgid && *of == b"task" && *thread == tid && *ns == b"ns" =>
+            {
+                Ok(format!("ns/{name}"))
+            }
             ([.., process], "cwd" | "root" | "exe") if *process == tgid => Ok(name.to_owned()),
             ([.., task, of, thread], "cwd" | "root" | "exe")
                 if *task == tgid && *of == b"task" && *thread == tid =>
@@ -197,6 +195,11 @@ impl Walk<'_> {
             _ => Err(Errno::EACCES),
         }
     }
+}
+
+/// Whether a link is one of procfs's, which show whoever looks.
+pub fn is_in_procfs(link: &OwnedFd) -> Result<bool, Errno> {
+    Ok(fstatfs(link).map_err(errno)?.f_type == PROC_SUPER_MAGIC)
 }
 
 /// Whether two descriptors are of one directory, by one mount.

@@ -6,7 +6,6 @@
 
 #![allow(unsafe_code)]
 
-pub mod attributes;
 pub mod descriptors;
 pub mod environment;
 pub mod exec;
@@ -18,6 +17,7 @@ pub mod memory;
 pub mod mount;
 pub mod namespace;
 pub mod notify;
+pub mod paths;
 pub mod pidfd;
 pub mod sched;
 pub mod seccomp;

@@ -22,6 +22,13 @@ name = "mediated-files"
 deny = ["/work/**/*.denied"]
 "#;
 
+/// The same of every file that there is.
+const EVERYWHERE: &str = r#"
+name = "mediated-everywhere"
+[files]
+deny = ["/**/*.denied"]
+"#;
+
 /// The same for sockets.
 const SOCKETS: &str = r#"
 name = "mediated-sockets"
@@ -32,6 +39,7 @@ deny    = ["ip 203.0.113.0/24", "unix /work/**/*.denied", "unix @denied"]
 "#;
 
 /// A difference that is known and meant: how the case's name begins, in what it shows, and why.
+#[derive(Clone, Copy)]
 struct Difference {
     case: &'static str,
     shows: Shows,
@@ -78,6 +86,10 @@ const KNOWN_OF_FILES: &[Difference] = &[
     },
     BY_DESCRIPTOR,
 ];
+
+/// Those besides where nothing is the kernel's.
+const KNOWN_EVERYWHERE: &[Difference] =
+    &[Difference { case: "create O_NOFOLLOW /proc/self/comm", ..NOFOLLOW }];
 
 /// The same of sockets.
 const KNOWN_OF_SOCKETS: &[Difference] = &[
@@ -225,6 +237,11 @@ fn check_mediated(profile: &str, known: &[Difference]) {
 #[test]
 fn a_call_about_files_does_what_the_kernel_would_have_done() {
     check_mediated(FILES, KNOWN_OF_FILES);
+}
+
+#[test]
+fn a_call_about_any_file_does_what_the_kernel_would_have_done() {
+    check_mediated(EVERYWHERE, &[KNOWN_OF_FILES, KNOWN_EVERYWHERE].concat());
 }
 
 #[test]

@@ -102,6 +102,37 @@ fn descriptors_and_links_of_the_callers_own_lead_where_they_lead() {
 }
 
 #[test]
+fn the_name_of_what_the_kernel_grants_can_be_given_and_taken() {
+    let mut t = test!();
+    for name in ["/plain", "/moved"] {
+        fs::create_dir_all(t.bundle.file(name)).unwrap();
+    }
+    let out = script(
+        &mut t,
+        KEYS,
+        "rmdir /plain && mkdir /plain && mv /moved /plain/here && rmdir /plain/here && ls /plain",
+    );
+    out.ok().prints("");
+}
+
+#[test]
+fn what_takes_the_place_of_what_the_kernel_grants_can_be_used() {
+    const BESIDE: &str = "[files]\ndeny = [\"/etc/secret\", \"/work/**/*.key\"]\n";
+    let mut t = test!();
+    for name in ["/etc/secret", "/etc/text", "/tree/sub/file"] {
+        t.bundle.install(name, "old\n", 0o644);
+    }
+    let out = script(
+        &mut t,
+        BESIDE,
+        "cd /etc && cat text && echo new > other && mv other text && cat text && echo more >> text && \
+         cat text && mv /tree /wood && mkdir -p /tree/sub && echo now > /tree/sub/file && \
+         cat /tree/sub/file /wood/sub/file && rm -r /tree && ! cat secret",
+    );
+    out.ok().prints("old\nnew\nnew\nmore\nnow\nold");
+}
+
+#[test]
 fn programs_run_where_a_pattern_decides_about_reading() {
     for profile in [
         "[files]\ndeny = [\"/**/*.key\"]\n",

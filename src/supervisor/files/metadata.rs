@@ -21,7 +21,7 @@ use crate::supervisor::answer::{Outcome, Reply, errno};
 use crate::supervisor::caller::Call;
 use crate::supervisor::judge::Permitted;
 use crate::supervisor::place::{Found, Limits};
-use crate::sys::attributes;
+use crate::sys::paths;
 
 /// Answers.
 pub fn change(call: &Call<'_>, request: &Request) -> Outcome {
@@ -44,7 +44,7 @@ pub fn change(call: &Call<'_>, request: &Request) -> Outcome {
         }
         Request::RemoveAttribute { target, name } => {
             let name = attribute_name(call, name)?;
-            let found = permitted(call, &target, Missing::Refused)?;
+            let found = permitted(call, &target, Missing::IsOpened)?;
             begin(call)?;
             let path = found.0.by_descriptor();
             rustix::fs::removexattr(path, &*name).map_err(errno)?;
@@ -65,6 +65,8 @@ enum Missing {
     /// With `AT_EMPTY_PATH` a null pointer is an empty path, and an empty path is an opened file.
     /// KERNEL(6.13).
     MayBeNull,
+    /// The same, and no directory is one that is not opened.
+    IsOpened,
 }
 
 /// The file, decided about.
@@ -86,15 +88,15 @@ fn find(call: &Call<'_>, target: &Target, missing: Missing) -> Result<Found, Err
         Target::At(at) => at,
         Target::Descriptor(number) => return opened(call, *number),
     };
-    let path = match (missing, at.path, at.empty) {
-        (Missing::MayBeNull, Pointer(0), Empty::Base) => Vec::new(),
-        _ => call.path(at.path)?,
-    };
-    match (missing, at.base, at.empty) {
-        (Missing::MayBeNull, Base::Descriptor(number), Empty::Base) if path.is_empty() => {
-            opened(call, number)
-        }
-        _ => call.find(at, &path, Limits::NONE),
+    if missing == Missing::Refused || at.empty == Empty::Refused {
+        return call.find(at, &call.path(at.path)?, Limits::NONE);
+    }
+    let path = if at.path.is_null() { Vec::new() } else { call.path(at.path)? };
+    match (missing, at.base) {
+        _ if !path.is_empty() => call.find(at, &path, Limits::NONE),
+        (_, Base::Descriptor(number)) => opened(call, number),
+        (Missing::IsOpened, Base::Cwd) => Err(Errno::EBADF),
+        (_, Base::Cwd) => call.find(at, &path, Limits::NONE),
     }
 }
 
@@ -190,6 +192,7 @@ fn set_file_attributes(call: &Call<'_>, target: &Target, arguments: Pointer, siz
     let attributes = attribute::parse(&call.copy(span)?)?;
     let found = permitted(call, target, Missing::MayBeNull)?;
     begin(call)?;
-    attributes::file_setattr(found.0.fd.as_fd(), &attributes.encode()).map_err(errno)?;
+    let path = found.0.by_descriptor();
+    paths::file_setattr(path.as_c_str(), &attributes.encode()).map_err(errno)?;
     Ok(Reply::Value(0))
 }

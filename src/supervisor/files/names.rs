@@ -135,6 +135,7 @@ fn remove(call: &Call<'_>, at: &At, flags: AtFlags) -> Outcome {
     call.assume()?;
     let _names = call.shared.names.hold();
     call.still_waits()?;
+    judge.lose_name(&path);
     unlinkat(entry.directory.fd.as_fd(), &*entry.name, flags).map_err(errno)?;
     Ok(Reply::Value(0))
 }
@@ -217,10 +218,6 @@ fn look(call: &Call<'_>, entry: &Entry) -> Result<Option<Found>, Errno> {
 
 fn rename(call: &Call<'_>, from: &At, to: &At, flags: u32) -> Outcome {
     let Some(flags) = RenameFlags::from_bits(flags) else { return kernel_or(call, Errno::EINVAL) };
-    let others = RenameFlags::NOREPLACE | RenameFlags::WHITEOUT;
-    if flags.contains(RenameFlags::EXCHANGE) && flags.intersects(others) {
-        return kernel_or(call, Errno::EINVAL);
-    }
     if flags.contains(RenameFlags::WHITEOUT) {
         return rename_whiteout(call, from, to);
     }
@@ -283,7 +280,7 @@ fn move_name(call: &Call<'_>, (old, new): (Entry, Entry), flags: RenameFlags) ->
         Err(errno) => return kernel_or(call, errno),
     };
     if target.is_some() && flags.contains(RenameFlags::NOREPLACE) {
-        return Err(Errno::EEXIST);
+        return Err(apart(call, &old, &new, Errno::EEXIST));
     }
     let held = judge.holds_name(&old_path) && (!exchange || judge.holds_name(&new_path));
     let kind = |found: &Found| match (found.kind(), held) {
@@ -311,6 +308,8 @@ fn move_name(call: &Call<'_>, (old, new): (Entry, Entry), flags: RenameFlags) ->
     }
     call.assume()?;
     call.still_waits()?;
+    judge.lose_name(&old_path);
+    judge.lose_name(&new_path);
     let (from, to) = (old.directory.fd.as_fd(), new.directory.fd.as_fd());
     let act = |flags| alone.move_names(|| renameat_with(from, &*old.name, to, &*new.name, flags));
     let moved = match what {

@@ -12,7 +12,9 @@ use brig_policy::call::files::{At, Empty, How, Last};
 use brig_policy::call::open as asked;
 use brig_policy::path::AbsPath;
 use brig_policy::policy::{Access, AccessSet, Errno};
-use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, openat, openat2, readlinkat};
+use rustix::fs::{
+    AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, Stat, accessat, openat, readlinkat,
+};
 
 use super::{straight, to_kernel};
 use crate::supervisor::answer::{Outcome, Reply, errno};
@@ -20,7 +22,9 @@ use crate::supervisor::caller::Call;
 use crate::supervisor::judge::Permitted;
 use crate::supervisor::place::{Entry, Found, Limits};
 use crate::supervisor::slot::Wait;
+use crate::supervisor::walk::{MOST_LINKS, is_in_procfs};
 use crate::sys::notify::OnExec;
+use crate::sys::paths;
 
 /// All that opening can take.
 pub const NEEDS: [Access; 4] = [Access::Read, Access::List, Access::Modify, Access::Create];
@@ -196,78 +200,75 @@ fn open_temporary(call: &Call<'_>, found: &Found, wanted: Wanted) -> Outcome {
 }
 
 /// `O_CREAT`: what is there is opened, what is not is made.
+///
+/// RACE: a link in the last place is read and put in its place in the path, which is then walked
+/// anew. What is opened or made by it in the end is decided by its own name.
 fn create(call: &Call<'_>, at: &At, path: &[u8], wanted: Wanted) -> Outcome {
     let kernel = || to_kernel(call, &NEEDS);
-    let mut path = path.to_vec();
-    let mut within: Option<OwnedFd> = None;
-    for _ in 0..MOST_TRIES {
-        let entry = match &within {
-            None => call.find_entry(at, &path, wanted.limits),
-            Some(directory) => entry_within(call, directory, &path),
-        };
-        let Ok(entry) = entry else { return kernel() };
+    let follows = at.last == Last::Follow
+        && !wanted.flags.contains(OFlags::EXCL)
+        && !wanted.limits.0.contains(ResolveFlags::NO_SYMLINKS);
+    let (given, mut path) = (path, path.to_vec());
+    let (mut tries, mut links) = (0, 0);
+    while tries < MOST_TRIES && links <= MOST_LINKS {
+        let Ok(entry) = call.find_entry(at, &path, wanted.limits) else { return kernel() };
         if matches!(&*entry.name, b"" | b"." | b"..") || entry.name.ends_with(b"/") {
             return kernel();
         }
+        let directory = &entry.directory.stat;
+        let all = At { last: Last::Follow, ..*at };
         match look(call, &entry)? {
+            // the kernel counts the links on the whole way
+            Seen::Nothing
+                if links > 0
+                    && matches!(call.find(&all, given, wanted.limits), Err(Errno::ELOOP)) =>
+            {
+                return kernel();
+            }
             Seen::Nothing => match make(call, &entry, wanted)? {
                 Some(outcome) => return outcome,
                 None if wanted.flags.contains(OFlags::EXCL) => return Err(Errno::EEXIST),
-                None => {}
+                None => tries += 1,
             },
             Seen::File(found) if wanted.flags.contains(OFlags::EXCL) => {
                 return exists(call, &found);
             }
-            Seen::File(found) if found.is_directory() => return Err(Errno::EISDIR),
-            Seen::File(found) => {
-                check_sticky(call, &entry, &found)?;
-                return open_found(call, &found, wanted);
+            Seen::File(found) => return open_existing(call, directory, &found, wanted),
+            Seen::Link(_) if !follows => return kernel(),
+            Seen::Link(link) if is_in_procfs(&link.fd)? => {
+                return match call.find(&all, &path, wanted.limits) {
+                    Ok(found) => open_existing(call, directory, &found, wanted),
+                    Err(Errno::EAGAIN) => Err(Errno::EAGAIN),
+                    Err(_) => kernel(),
+                };
             }
-            Seen::Link(_) if at.last == Last::NoFollow || wanted.flags.contains(OFlags::EXCL) => {
-                return kernel();
-            }
-            Seen::Link(target) => {
-                let all = At { last: Last::Follow, ..*at };
-                // the kernel knows best what links may be followed; of those that a link leads to
-                // it has said so with that one
-                match within {
-                    Some(_) => {}
-                    None => match call.find(&all, &path, wanted.limits) {
-                        Ok(found) => return open_found(call, &found, wanted),
-                        Err(Errno::ENOENT) => {}
-                        Err(_) => return kernel(),
-                    },
-                }
-                // an absolute one begins at the root, which may be the call's own directory
-                within = (target.first() != Some(&b'/')).then_some(entry.directory.fd);
-                path = target;
+            Seen::Link(link) => {
+                links += 1;
+                let caller = call.identity()?.uids[3];
+                call.shared.sticky.may_follow(&link.stat, directory, caller)?;
+                let target = readlinkat(&link.fd, "", Vec::new()).map_err(errno)?;
+                path = beside(&path, target.as_bytes());
             }
         }
     }
-    Err(Errno::EAGAIN)
+    if links > MOST_LINKS { kernel() } else { Err(Errno::EAGAIN) }
 }
 
-/// A path from a directory that is held.
-fn entry_within(call: &Call<'_>, directory: &OwnedFd, path: &[u8]) -> Result<Entry, Errno> {
-    let end = path.iter().rposition(|byte| *byte == b'/');
-    let directory = match end {
-        None => call.hold(directory.try_clone().map_err(errno)?)?,
-        Some(slash) => {
-            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-            let limits = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
-            let way = &path[..=slash];
-            call.hold(openat2(directory, way, flags, Mode::empty(), limits).map_err(errno)?)?
-        }
-    };
-    Ok(Entry { directory, name: path[end.map_or(0, |slash| slash + 1)..].to_vec() })
+/// Where a link's target leads, from where the link's own path begins.
+fn beside(link: &[u8], target: &[u8]) -> Vec<u8> {
+    if target.first() == Some(&b'/') {
+        return target.to_vec();
+    }
+    let end = link.iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
+    [&link[..end], target].concat()
 }
 
 /// What has a name in a directory.
 enum Seen {
     Nothing,
     File(Found),
-    /// A symbolic link, to this.
-    Link(Vec<u8>),
+    /// A symbolic link.
+    Link(Found),
 }
 
 fn look(call: &Call<'_>, entry: &Entry) -> Result<Seen, Errno> {
@@ -277,11 +278,16 @@ fn look(call: &Call<'_>, entry: &Entry) -> Result<Seen, Errno> {
         Err(error) => return Err(errno(error)),
     };
     let found = call.hold(fd)?;
-    if found.kind() != FileType::Symlink {
-        return Ok(Seen::File(found));
+    Ok(if found.kind() == FileType::Symlink { Seen::Link(found) } else { Seen::File(found) })
+}
+
+/// What `O_CREAT` finds in a directory.
+fn open_existing(call: &Call<'_>, directory: &Stat, found: &Found, wanted: Wanted) -> Outcome {
+    if found.is_directory() {
+        return Err(Errno::EISDIR);
     }
-    let target = readlinkat(&found.fd, "", Vec::new()).map_err(errno)?;
-    Ok(Seen::Link(target.into_bytes()))
+    call.shared.sticky.may_create(&found.stat, directory, call.identity()?.uids[3])?;
+    open_found(call, found, wanted)
 }
 
 /// Makes a new file; `None`: there is one by now.
@@ -317,21 +323,7 @@ fn exists(call: &Call<'_>, found: &Found) -> Outcome {
     }
 }
 
-/// `fs.protected_regular` and `fs.protected_fifos` of proc_sys_fs(5), at their first level, whether
-/// or not they are set: in a directory where everybody may make files, `O_CREAT` does not open
-/// somebody else's.
-fn check_sticky(call: &Call<'_>, entry: &Entry, found: &Found) -> Result<(), Errno> {
-    let directory = &entry.directory.stat;
-    let anybody = Mode::from_raw_mode(directory.st_mode).contains(Mode::SVTX | Mode::WOTH);
-    let guarded = matches!(found.kind(), FileType::RegularFile | FileType::Fifo);
-    let owner = found.stat.st_uid;
-    if anybody && guarded && owner != call.status()?.uids[3] && owner != directory.st_uid {
-        return Err(Errno::EACCES);
-    }
-    Ok(())
-}
-
-/// truncate(2): an open for writing, and ftruncate(2).
+/// truncate(2).
 pub fn truncate(call: &Call<'_>, at: &At, length: i64) -> Outcome {
     let kernel = || to_kernel(call, &[Access::Modify]);
     let Ok(length) = u64::try_from(length) else { return kernel() };
@@ -346,11 +338,16 @@ pub fn truncate(call: &Call<'_>, at: &At, length: i64) -> Outcome {
         return kernel();
     }
     let _permitted = call.shared.judge.access(call, Access::Modify, real)?;
-    call.check_file_size(length)?;
+    let file = found.by_descriptor();
+    if u64::try_from(found.stat.st_size).is_ok_and(|size| length > size) {
+        // who may not write is told so before
+        call.assume()?;
+        let write = rustix::fs::Access::WRITE_OK;
+        accessat(CWD, file.as_c_str(), write, AtFlags::EACCESS).map_err(errno)?;
+        call.check_file_size(length)?;
+    }
     call.assume()?;
     call.still_waits()?;
-    let flags = OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
-    let file = openat(CWD, found.by_descriptor(), flags, Mode::empty()).map_err(errno)?;
-    rustix::fs::ftruncate(&file, length).map_err(errno)?;
+    paths::truncate(file.as_c_str(), length).map_err(errno)?;
     Ok(Reply::Value(0))
 }

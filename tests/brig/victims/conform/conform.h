@@ -81,7 +81,10 @@ enum {
 };
 extern const struct call calls[];
 int descriptor_of(enum base base);
-// Where ".." must not lead out, the kernel wants to be asked again after a rename or mount anywhere.
+// Whether a result may be another one the next time: where ".." must not lead out, the kernel wants to
+// be asked again after a rename or mount anywhere, and where it begins a walk anew, which those make it
+// do, too, it counts the links twice.
+int again(long result);
 struct open_how;
 long openat2_again(int at, const char *path, struct open_how *how);
 void try_call(const struct call *call, const struct place *place);
@@ -94,7 +97,10 @@ void await_sleep(pid_t task);
 // each part's cases
 void paths_cases(void);
 void opens_cases(void);
+void creating_cases(void);
 void pairs_cases(void);
+void elsewhere_cases(void);
+void attributes_cases(void);
 void descriptors_cases(void);
 void identities_cases(void);
 void magic_cases(void);

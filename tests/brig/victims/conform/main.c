@@ -143,7 +143,10 @@ int main(int count, char **arguments) {
     build_ground();
     paths_cases();
     opens_cases();
+    creating_cases();
     pairs_cases();
+    elsewhere_cases();
+    attributes_cases();
     descriptors_cases();
     identities_cases();
     magic_cases();

@@ -24,10 +24,17 @@ long openat2_again(int at, const char *path, struct open_how *how) {
     long fd = -1;
     for (int tries = 0; tries < 1000; tries++) {
         fd = syscall(SYS_openat2, at, path, how, sizeof *how);
-        if (fd >= 0 || errno != EAGAIN || how->resolve & RESOLVE_CACHED)
+        if (!again(fd) || how->resolve & RESOLVE_CACHED)
             break;
     }
     return fd;
+}
+
+int again(long result) {
+    static int links;
+    if (result < 0 && errno == ELOOP)
+        return links++ < 20;
+    return result < 0 && errno == EAGAIN;
 }
 
 static long by_openat2(const struct call *call, int at, const char *path) {
@@ -255,7 +262,10 @@ static void try_path(const void *argument) {
     int at = descriptor_of(trial->place->base);
     if (trial->place->base != CWD)
         require(chdir(top), top);
-    long result = trial->call->make(trial->call, at, trial->place->path);
+    long result;
+    do
+        result = trial->call->make(trial->call, at, trial->place->path);
+    while (result < 0 && errno == ELOOP && again(result));
     if (trial->call->traits & OPENS)
         say_descriptor(result);
     else
