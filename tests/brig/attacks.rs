@@ -6,9 +6,8 @@
 //! and each has to win where it should: races against a supervisor that checks a call and lets it go
 //! on, the others where nothing is restricted.
 //!
-//! A race is tried 100,000 times, or as often as the table says, and fails where that takes too long:
-//! no race passes for want of time. With `BRIG_RACE_ROUNDS` it is tried that often, and the table's
-//! numbers are for each 100,000.
+//! A race is tried 100,000 times, or as often as `BRIG_RACE_ROUNDS` says, and fails where that takes
+//! too long: no race passes for want of time.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -70,10 +69,10 @@ connect = ["unix /work/open/*"]
 user_namespaces = true
 "#;
 
-/// How often a race is tried where the table does not say it.
+/// How often a race is tried.
 const ROUNDS: u64 = 100_000;
 /// How many seconds those may take: several times what they take on a machine that is not busy.
-const LONGEST: u64 = 300;
+const LONGEST: u64 = 600;
 /// And how many a race has to win where it should, or an attack that is no race.
 const LONG: u64 = 40;
 /// For the container that it is made in.
@@ -84,7 +83,6 @@ struct Attack {
     id: String,
     beats: Beats,
     ways: usize,
-    rounds: u64,
     profile: &'static str,
     /// Where what is attacked lies.
     place: Place,
@@ -136,7 +134,6 @@ fn table() -> Vec<Attack> {
             other => panic!("nothing is called {other}"),
         },
         ways: field(entry, "ways").parse().unwrap(),
-        rounds: given(entry, "rounds").map_or(ROUNDS, |rounds| rounds.parse().unwrap()),
         profile: match given(entry, "profile").as_deref() {
             None => ATTACKED,
             Some("boxes") => BOXES,
@@ -161,9 +158,8 @@ impl Attack {
             return Effort { rounds: 1, seconds: LONG };
         }
         let wanted = std::env::var("BRIG_RACE_ROUNDS").map(|rounds| rounds.parse().unwrap());
-        let wanted: u64 = wanted.unwrap_or(ROUNDS);
-        let rounds = (self.rounds * wanted / ROUNDS).max(1);
-        Effort { rounds: rounds.try_into().unwrap(), seconds: LONGEST * wanted.div_ceil(ROUNDS) }
+        let rounds: u64 = wanted.unwrap_or(ROUNDS);
+        Effort { rounds: rounds.try_into().unwrap(), seconds: LONGEST * rounds.div_ceil(ROUNDS) }
     }
 }
 

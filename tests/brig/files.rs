@@ -2,7 +2,9 @@
 //! `[files]` and TCP ports, live: what the agreement of policy and kernel does not cover.
 
 use std::fs;
+use std::io::Read;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 
 use crate::harness::{Outcome, Runner, Test, process, victims};
@@ -319,14 +321,36 @@ fn a_container_among_the_hosts_processes_signals_none_of_them() {
     let mut t = test!();
     t.bundle.without_namespace("pid");
     t.bundle.capabilities(&["CAP_KILL"]);
-    let mut victim = process::spawn(std::process::Command::new("sleep").arg("60")).unwrap();
-    let kill = format!("kill -CONT {} && echo signalled; true", victim.id());
-    let free = script(&mut t, "[process]\n", &kill).ok();
-    assert_eq!(free.stdout, "signalled\n");
-    let held = script(&mut t, "[files]\nread = [\"/\"]\nwrite = [\"/tmp\"]\n", &kill).ok();
-    assert_eq!(held.stdout, "", "{held:?}");
-    victim.kill().unwrap();
-    victim.wait().unwrap();
+    t.bundle.without_namespace("network");
+    fs::copy(victims::signals(), t.bundle.file("/signals")).unwrap();
+    let mut signalled = |profile: &str| {
+        let mut watch = std::process::Command::new(victims::signals());
+        watch.arg("watch").stdout(std::process::Stdio::piped()).process_group(0);
+        let mut watch = process::spawn(&mut watch).unwrap();
+        t.bundle.args(["/signals", "send", &watch.id().to_string()]);
+        let sent = run(&t, profile).ok().stdout;
+        let term = rustix::process::Pid::from_child(&watch);
+        rustix::process::kill_process(term, rustix::process::Signal::TERM).unwrap();
+        let mut came = String::new();
+        watch.stdout.take().unwrap().read_to_string(&mut came).unwrap();
+        watch.wait().unwrap();
+        let mut came: Vec<String> = came.lines().skip(1).map(str::to_owned).collect();
+        came.sort();
+        came.dedup();
+        (sent, came)
+    };
+    let (sent, came) = signalled("[process]\n");
+    let all = "SIGALRM SIGHUP SIGINT SIGPIPE SIGPROF SIGQUIT SIGURG SIGUSR1 SIGUSR2 SIGVTALRM";
+    assert_eq!(came.join(" "), all, "{sent}");
+    // the same where the kernel denies alone, and beside a supervisor
+    for profile in
+        ["[files]\nread = [\"/\"]\nwrite = [\"/tmp\"]\n", "[files]\ndeny = [\"/work/**/*.key\"]\n"]
+    {
+        let (sent, came) = signalled(profile);
+        assert_eq!(came, [""; 0], "{sent}");
+        assert_eq!(sent.matches("EPERM").count(), 7, "{sent}");
+        assert!(sent.ends_with("timer_create EINVAL\n"), "{sent}");
+    }
 }
 
 #[test]

@@ -2,9 +2,10 @@
 //! The log of decisions, and `brig log`.
 
 use std::fs;
+use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -187,6 +188,82 @@ fn a_full_disk_loses_lines_and_nothing_else() {
     let found = lines(&t, &id);
     assert!(sum(&found, "lost") >= 1, "{found:?}");
     assert_eq!(sum(&found, "count") + sum(&found, "lost"), 31, "{found:?}");
+    t.delete(&id);
+}
+
+/// Starts a container whose decisions go to the journal: to whoever reads this.
+fn start_with_journal(t: &mut Test) -> (String, UnixDatagram) {
+    const MOUNT: &str = "mount -t tmpfs tmpfs /run && mkdir -p /run/systemd/journal && \
+        : > /run/systemd/journal/socket && mount --bind \"$0\" /run/systemd/journal/socket && exec \"$@\"";
+    t.configure("[log]\ndecisions = \"journal\"\nmax_per_second = 100000\n");
+    let at = t.path("journal");
+    let journal = UnixDatagram::bind(&at).unwrap();
+    journal.set_read_timeout(Some(LIMIT)).unwrap();
+    fs::create_dir_all(t.bundle.file("/work")).unwrap();
+    let file = t.profile("log.toml", KEYS);
+    t.bundle.args(["/bin/sleep", "1000"]);
+    t.bundle.write();
+    // the host may have a journal: only this brig is led to the test's
+    let create = t.program("/usr/bin/unshare").args(["--mount", "/bin/sh", "-c", MOUNT]).arg(at);
+    let create = create.arg(env!("CARGO_BIN_EXE_brig")).arg("--root").arg(t.root());
+    let create = create.arg("--config").arg(t.operator()).arg("--profile").arg(file);
+    create.args(["create", "--bundle"]).arg(&t.bundle.dir).arg(t.id("c")).run().ok();
+    t.call(["start", &t.id("c")]).ok();
+    (t.id("c"), journal)
+}
+
+/// The line that a datagram to the journal carries.
+fn receive_line(journal: &UnixDatagram) -> Value {
+    let mut buffer = vec![0; 64 << 10];
+    let length = journal.recv(&mut buffer).unwrap();
+    let text = std::str::from_utf8(&buffer[..length]).unwrap();
+    assert!(text.starts_with("MESSAGE=") && text.contains("\nSYSLOG_IDENTIFIER=brig\n"), "{text}");
+    let line = text.lines().find_map(|line| line.strip_prefix("BRIG_LINE=")).unwrap();
+    serde_json::from_str(line).unwrap()
+}
+
+#[test]
+fn the_journal_gets_decisions() {
+    let mut t = test!();
+    let (id, journal) = start_with_journal(&mut t);
+    sh(&t, &id, "echo > /work/a.key").exits(1);
+    let line = receive_line(&journal);
+    assert_eq!(line["container"], id.as_str());
+    assert_eq!(line["object"], "modify /work/a.key");
+    t.call(["log", &id]).fails_with("journal");
+    t.delete(&id);
+}
+
+#[test]
+fn a_journal_that_nobody_reads_loses_lines_and_nothing_else() {
+    const DENIED: u64 = 3000;
+    let mut t = test!();
+    let (id, journal) = start_with_journal(&mut t);
+    let begun = Instant::now();
+    let flood = format!("for i in $(seq {DENIED}); do echo > /work/$i.key; done 2>/dev/null; true");
+    sh(&t, &id, &flood).ok();
+    assert!(begun.elapsed() < LIMIT, "{:?}", begun.elapsed());
+    // once it is read, it is told what it has missed
+    let (mut counted, mut lost) = (0, 0);
+    while counted + lost < DENIED {
+        let line = receive_line(&journal);
+        counted += line["count"].as_u64().unwrap_or(0);
+        lost += line["lost"].as_u64().unwrap_or(0);
+    }
+    assert_eq!(counted + lost, DENIED);
+    assert!(lost > 0 && counted > 0, "{counted} and {lost}");
+    t.delete(&id);
+}
+
+#[test]
+fn a_journal_that_goes_away_holds_up_nobody() {
+    let mut t = test!();
+    let (id, journal) = start_with_journal(&mut t);
+    let pid = supervisor(&t.root(), &id).expect("there is a supervisor");
+    drop(journal);
+    let script = "for i in $(seq 30); do echo > /work/$i.key; done 2>/dev/null; echo > /work/a.txt";
+    sh(&t, &id, script).ok();
+    assert_eq!(supervisor(&t.root(), &id), Some(pid));
     t.delete(&id);
 }
 

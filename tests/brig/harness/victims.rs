@@ -65,6 +65,11 @@ pub fn nest() -> PathBuf {
     compile("nest.c", &[])
 }
 
+/// Sends and gets signals.
+pub fn signals() -> PathBuf {
+    compile("signals.c", &[])
+}
+
 /// Makes sockets of many kinds.
 pub fn sockets() -> PathBuf {
     compile("sockets.c", &[])

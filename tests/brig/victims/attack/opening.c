@@ -48,7 +48,7 @@ OPENING(existing_below_from_root, directory_for_link, "/work/way/target", MAKING
 // since it would gain by that. So each time a new directory is put into it while a thread that is in the
 // directory opens a file, and then the secret is put into the directory, which has another name by then:
 // neither the secret nor anything that may be read ever was at "moving/inside".
-enum { GROUPS = 20000 };
+enum { GROUPS = 1000 };
 
 static struct {
     int work;

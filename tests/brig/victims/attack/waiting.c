@@ -4,14 +4,16 @@
 //
 // At its caller's end a call may be about to begin, and nobody can tell a supervisor that has yet to
 // notice from one that never will. So each look comes when even one on a busy machine has noticed, and
-// is at many callers.
+// is at many callers: at few first, which is enough where nobody looks after them.
 
 #include "attack.h"
 #include <poll.h>
 #include <signal.h>
 #include <time.h>
 
-enum { CALLERS = 250 };
+enum { FEWEST = 256, MOST = 32768 };
+// As many wait at once; more would wait for each other.
+enum { WAITING = 128 };
 // Milliseconds until the callers wait, and until nothing of theirs may be left.
 enum { BEGUN = 100, NOTICED = 3000 };
 // Seconds in which a call of one's own has to be answered.
@@ -33,13 +35,15 @@ static pid_t begin_caller(void (*call)(void)) {
         pause();
 }
 
-// Every other caller is killed at once, so that its call is anywhere; the rest when they wait.
+// Most callers are killed at once, so that their calls are anywhere; the rest when they wait.
 static int end_callers(void (*call)(void)) {
-    pid_t waiting[CALLERS];
+    static int most = FEWEST / 2;
+    pid_t waiting[WAITING];
     int begun = 0, count = 0;
-    for (; begun < CALLERS && race_on(); begun++) {
+    most = most < MOST ? 2 * most : MOST;
+    for (; begun < most && race_on(); begun++) {
         pid_t caller = begin_caller(call);
-        if (begun % 2) {
+        if (begun % (most / WAITING) == 1) {
             waiting[count++] = caller;
         } else {
             linger();
