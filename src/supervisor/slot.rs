@@ -195,6 +195,11 @@ impl Slot {
         }
     }
 
+    /// The same, where it need not be known beforehand.
+    pub fn rarely_waits<T>(&self, act: impl FnMut() -> rustix::io::Result<T>) -> Wait<T> {
+        if self.is_wary() { self.wait(act) } else { self.may_wait(act) }
+    }
+
     /// Whether something that hardly ever waits did so lately: then it is better to know beforehand.
     pub fn is_wary(&self) -> bool {
         self.queue.was_surprised() > self.since().saturating_sub(WARY)

@@ -9,11 +9,16 @@ use std::io;
 /// # Errors
 ///
 /// The kernel's.
-pub fn truncate(path: &CStr, length: u64) -> io::Result<()> {
-    let length = i64::try_from(length).map_err(|_| io::Error::from_raw_os_error(libc::EINVAL))?;
+pub fn truncate(path: &CStr, length: u64) -> rustix::io::Result<()> {
+    let length = i64::try_from(length).map_err(|_| rustix::io::Errno::INVAL)?;
     // SAFETY: the path is a string that is borrowed for the call.
     let result = unsafe { libc::truncate64(path.as_ptr(), length) };
-    super::check(result.into()).map(drop)
+    match super::check(result.into()) {
+        Ok(_) => Ok(()),
+        Err(error) => {
+            Err(rustix::io::Errno::from_io_error(&error).unwrap_or(rustix::io::Errno::IO))
+        }
+    }
 }
 
 /// `file_setattr(AT_FDCWD, path, attributes, size, 0)`, the struct as bytes. KERNEL(6.17).

@@ -6,7 +6,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::time::{Duration, Instant};
 
 use crate::confinement::{Puppet, thread};
-use crate::harness::{Feature, LIMIT, Outcome, Runner, Test, process, require, until};
+use crate::harness::{Feature, LIMIT, Outcome, Runner, Test, process, require, until, victims};
 use crate::supervisor::{check_seat, supervisor};
 use crate::test;
 
@@ -130,6 +130,19 @@ fn what_takes_the_place_of_what_the_kernel_grants_can_be_used() {
          cat /tree/sub/file /wood/sub/file && rm -r /tree && ! cat secret",
     );
     out.ok().prints("old\nnew\nnew\nmore\nnow\nold");
+}
+
+#[test]
+fn who_waits_for_a_lease_holds_up_nobody_and_can_be_interrupted() {
+    let mut t = test!();
+    t.bundle.capabilities(&["CAP_LEASE"]);
+    fs::create_dir_all(t.bundle.file("/work")).unwrap();
+    fs::write(t.bundle.file("/work/leased"), "text\n").unwrap();
+    std::os::unix::fs::symlink("leased", t.bundle.file("/work/link")).unwrap();
+    fs::copy(victims::lease(), t.bundle.file("/lease")).unwrap();
+    script(&mut t, KEYS, "/lease /work/leased /work/link /work/a.txt").ok().prints("held");
+    // as the kernel has it
+    script(&mut t, "[process]\n", "/lease /work/leased /work/link /work/a.txt").ok().prints("held");
 }
 
 #[test]

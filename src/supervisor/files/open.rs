@@ -158,18 +158,19 @@ fn reopen(call: &Call<'_>, found: &Found, wanted: Wanted, _: &[Permitted]) -> Ou
     call.assume()?;
     // what it does to a file (cutting it, waking the other end) is only done for who waits for it
     call.still_waits()?;
+    let open = || openat(CWD, path.as_c_str(), flags, Mode::empty());
     let opened = match found.kind() {
         FileType::Fifo | FileType::CharacterDevice | FileType::BlockDevice | FileType::Socket => {
-            let opened = call.slot.wait(|| openat(CWD, path.as_c_str(), flags, Mode::empty()));
-            match opened {
-                Wait::Done(opened) => opened,
-                Wait::Interrupted(signal) => return Ok(Reply::Interrupted(signal)),
-                Wait::Gone => return Err(Errno::EINTR),
-            }
+            call.slot.wait(open)
         }
-        _ => openat(CWD, path.as_c_str(), flags, Mode::empty()),
+        // somebody may have a lease on it
+        _ => call.slot.rarely_waits(open),
     };
-    deliver(opened.map_err(errno)?, wanted)
+    match opened {
+        Wait::Done(opened) => deliver(opened.map_err(errno)?, wanted),
+        Wait::Interrupted(signal) => Ok(Reply::Interrupted(signal)),
+        Wait::Gone => Err(Errno::EINTR),
+    }
 }
 
 /// Hands a descriptor over.
@@ -348,6 +349,10 @@ pub fn truncate(call: &Call<'_>, at: &At, length: i64) -> Outcome {
     }
     call.assume()?;
     call.still_waits()?;
-    paths::truncate(file.as_c_str(), length).map_err(errno)?;
-    Ok(Reply::Value(0))
+    // somebody may have a lease on it
+    match call.slot.rarely_waits(|| paths::truncate(file.as_c_str(), length)) {
+        Wait::Done(done) => done.map(|()| Reply::Value(0)).map_err(errno),
+        Wait::Interrupted(signal) => Ok(Reply::Interrupted(signal)),
+        Wait::Gone => Err(Errno::EINTR),
+    }
 }

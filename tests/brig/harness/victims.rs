@@ -70,6 +70,11 @@ pub fn signals() -> PathBuf {
     compile("signals.c", &[])
 }
 
+/// Waits for a lease in several ways.
+pub fn lease() -> PathBuf {
+    compile("lease.c", &[])
+}
+
 /// Makes sockets of many kinds.
 pub fn sockets() -> PathBuf {
     compile("sockets.c", &[])
