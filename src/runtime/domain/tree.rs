@@ -13,15 +13,15 @@ use std::path::Path;
 use brig_policy::path::AbsPath;
 use brig_policy::plan::files::{Found, Kind, Programs, Tree, TreeError};
 use rustix::fs::{
-    AtFlags, Dir, DirEntry, FileType, Mode, OFlags, PROC_SUPER_MAGIC, ResolveFlags, fstat, fstatfs,
-    openat2, readlinkat, statat,
+    AtFlags, Dir, DirEntry, FileType, FsWord, Mode, OFlags, PROC_SUPER_MAGIC, ResolveFlags, fstat,
+    fstatfs, openat2, readlinkat, statat,
 };
 use rustix::io::Errno;
 
 /// `S_IXUSR`, `S_IXGRP` and `S_IXOTH`: without any of them nobody executes a file.
 const ANY_EXECUTE: u32 = 0o111;
 /// The kernel's own file systems, from which it executes nothing; by linux/magic.h.
-const NO_PROGRAMS: [i64; 6] = [
+const NO_PROGRAMS: [FsWord; 6] = [
     PROC_SUPER_MAGIC,
     0x6265_6572, // SYSFS_MAGIC
     0x27_e0eb,   // CGROUP_SUPER_MAGIC
