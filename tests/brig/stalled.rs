@@ -201,49 +201,97 @@ fn a_container_whose_memory_is_waited_for_can_be_deleted() {
 }
 
 /// A server in the container, and a call about its own device whose arguments it does not deliver.
+struct Own {
+    container: Flooded,
+    running: Running,
+}
+
+impl Own {
+    #[track_caller]
+    fn start(t: &mut Test, connect: &str, call: &[&str]) -> Self {
+        let text = format!("name = \"device\"\n[network]\nconnect = [{connect}]\n");
+        let profile = t.profile("device.toml", &text);
+        for (program, name) in [(victims::fuse(), "/server"), (victims::stalled(), "/stalled")] {
+            fs::copy(program, t.bundle.file(name)).unwrap();
+        }
+        fs::create_dir(t.bundle.file("/fuse")).unwrap();
+        t.bundle.capabilities(&["CAP_SYS_ADMIN", "CAP_SYS_PTRACE"]);
+        t.bundle.config["linux"]["seccomp"] = json!({ "defaultAction": "SCMP_ACT_ALLOW" });
+        t.bundle.config["linux"]["devices"] = json!([
+            { "path": "/dev/fuse", "type": "c", "major": 10, "minor": 229, "fileMode": 0o666 },
+        ]);
+        t.bundle.config["linux"]["resources"]["devices"] = json!([
+            { "allow": false, "access": "rwm" },
+            { "allow": true, "type": "c", "major": 10, "minor": 229, "access": "rwm" },
+        ]);
+        t.bundle.args(["/bin/sleep", "1000"]);
+        t.bundle.write();
+        let create = t.brig().arg("--profile").arg(profile).args(["create", "--bundle"]);
+        let container = started(t, create.arg(&t.bundle.dir), "c");
+        let exec = t.brig().args(["exec", &container.id, "/stalled", "device"]);
+        let own = Self { container, running: exec.args(call).spawn() };
+        assert_eq!(own.await_line(0), libc::EFAULT.to_string());
+        own
+    }
+
+    #[track_caller]
+    fn await_line(&self, number: usize) -> String {
+        until("what it says", || {
+            let text = fs::read_to_string(&self.running.stdout).unwrap();
+            text.split_inclusive('\n').nth(number)?.strip_suffix('\n').map(str::to_owned)
+        })
+    }
+}
+
+const STREAMS: &str = "\"tcp 127.0.0.1:1-7776\"";
+const LETTERS: &str = "\"udp 127.0.0.1\", \"unix /srv/*\"";
+
+/// It ends with the container.
 #[track_caller]
 fn check_device(test: &str, connect: &str, call: &str) {
     if is_missing(test) {
         return;
     }
     let mut t = test!();
-    let text = format!("name = \"device\"\n[network]\nconnect = [{connect}]\n");
-    let profile = t.profile("device.toml", &text);
-    for (program, name) in [(victims::fuse(), "/server"), (victims::stalled(), "/stalled")] {
-        fs::copy(program, t.bundle.file(name)).unwrap();
-    }
-    fs::create_dir(t.bundle.file("/fuse")).unwrap();
-    t.bundle.capabilities(&["CAP_SYS_ADMIN", "CAP_SYS_PTRACE"]);
-    t.bundle.config["linux"]["seccomp"] = json!({ "defaultAction": "SCMP_ACT_ALLOW" });
-    t.bundle.config["linux"]["devices"] =
-        json!([{ "path": "/dev/fuse", "type": "c", "major": 10, "minor": 229, "fileMode": 0o666 }]);
-    t.bundle.config["linux"]["resources"]["devices"] = json!([
-        { "allow": false, "access": "rwm" },
-        { "allow": true, "type": "c", "major": 10, "minor": 229, "access": "rwm" },
-    ]);
-    t.bundle.args(["/bin/sleep", "1000"]);
-    t.bundle.write();
-    let create = t.brig().arg("--profile").arg(profile).args(["create", "--bundle"]);
-    let container = started(&t, create.arg(&t.bundle.dir), "c");
-    let running = t.brig().args(["exec", &container.id, "/stalled", "device", call]).spawn();
-    let answer = until("the answer", || {
-        let text = fs::read_to_string(&running.stdout).unwrap();
-        text.split_once('\n').map(|(line, _)| line.to_owned())
-    });
-    assert_eq!(answer, libc::EFAULT.to_string());
+    let Own { container, running } = Own::start(&mut t, connect, &[call, "stays"]);
     t.delete(&container.id);
     running.wait();
     assert!(process::wait_for_end(container.supervisor, Duration::from_secs(5)));
 }
 
+/// When it is killed, nobody waits for it any more: nor does the supervisor, which goes on.
+#[track_caller]
+fn check_killed(test: &str, connect: &str, call: &str) {
+    if is_missing(test) {
+        return;
+    }
+    let mut t = test!();
+    let own = Own::start(&mut t, connect, &[call, "killed"]);
+    assert_eq!(own.await_line(1), "over");
+    own.running.wait().ok();
+    assert!(process::is_alive(own.container.supervisor));
+}
+
 #[test]
 fn a_server_in_the_container_whose_device_is_connected_ends_with_it() {
     let test = "a_server_in_the_container_whose_device_is_connected_ends_with_it";
-    check_device(test, "\"tcp 127.0.0.1:1-7776\"", "connect");
+    check_device(test, STREAMS, "connect");
 }
 
 #[test]
 fn a_server_in_the_container_whose_device_is_sent_ends_with_it() {
     let test = "a_server_in_the_container_whose_device_is_sent_ends_with_it";
-    check_device(test, "\"udp 127.0.0.1\", \"unix /srv/*\"", "sendmsg");
+    check_device(test, LETTERS, "sendmsg");
+}
+
+#[test]
+fn a_server_in_the_container_whose_device_is_connected_can_be_killed() {
+    let test = "a_server_in_the_container_whose_device_is_connected_can_be_killed";
+    check_killed(test, STREAMS, "connect");
+}
+
+#[test]
+fn a_server_in_the_container_whose_device_is_sent_can_be_killed() {
+    let test = "a_server_in_the_container_whose_device_is_sent_can_be_killed";
+    check_killed(test, LETTERS, "sendmsg");
 }

@@ -5,9 +5,10 @@
 //   writes              sendmmsg(2), whose counts go into a page that is being written back
 //   killed PAGE         a process that opens the path in a page is killed: the microseconds until it
 //                       is gone
-//   device CALL         starts the server itself and connects its device to an address in a page, or
+//   device CALL END     starts the server itself and connects its device to an address in a page, or
 //                       sends it with data from a page (connect, sendmsg); prints the error's number,
-//                       and stays
+//                       and stays; or else (killed) kills the server and prints "over" when nobody waits
+//                       for it any more
 //
 // The first two print how many calls got EFAULT, how long the shortest and the longest took, and how
 // many opens in /work another process made meanwhile and how long the longest took, in microseconds.
@@ -185,8 +186,20 @@ static int send_device(int device) {
     return sendmsg(pair[0], &message, 0);
 }
 
+// With the last descriptor of its device a server's mount ends, and whoever waits for an answer of it is
+// told; if somebody holds one, that is never.
+static void await_end(pid_t server, int device) {
+    struct stat held;
+    close(device);
+    kill(server, SIGKILL);
+    wait_for(server);
+    while (!stat("/fuse/held", &held) || errno != ENOTCONN)
+        usleep(1000);
+    puts("over");
+}
+
 // The server's own device is what the call is about: whoever holds it keeps the server's mount alive.
-static void call_about_device(const char *call) {
+static void call_about_device(const char *call, const char *end) {
     pid_t server = forked();
     if (server == 0) {
         execl("/server", "/server", "/fuse", NULL);
@@ -209,7 +222,10 @@ static void call_about_device(const char *call) {
                                          : connect(device, (struct sockaddr *)memory, sizeof(struct sockaddr));
     printf("%d\n", result < 0 ? errno : 0);
     fflush(stdout);
-    pause();
+    if (!strcmp(end, "killed"))
+        await_end(server, device);
+    else
+        pause();
 }
 
 int main(int count, char **arguments) {
@@ -219,7 +235,7 @@ int main(int count, char **arguments) {
         return 0;
     }
     if (!strcmp(what, "device")) {
-        call_about_device(arguments[2]);
+        call_about_device(arguments[2], arguments[3]);
         return 0;
     }
     int opens = !strcmp(what, "opens");
