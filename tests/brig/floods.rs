@@ -8,6 +8,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
+
 use crate::harness::{LIMIT, Outcome, Runner, Running, Test, process, until, victims};
 use crate::supervisor::supervisor;
 use crate::test;
@@ -148,6 +150,14 @@ impl Flooded {
         std::thread::sleep(Duration::from_secs(2));
         let share = (ticks() - before) / 2;
         assert!(share < 45, "{share} % of a processor");
+    }
+
+    /// How many descriptors the supervisor may have; how many it might before.
+    fn limit_descriptors(&self, current: u64) -> u64 {
+        let (resource, pid) = (Resource::Nofile, Pid::from_raw(self.supervisor));
+        let maximum = getrlimit(resource).maximum;
+        let new = Rlimit { current: Some(current), maximum };
+        prlimit(pid, resource, new).unwrap().current.unwrap()
     }
 
     #[track_caller]
@@ -328,14 +338,7 @@ fn a_supervisor_without_descriptors_denies_what_is_denied_and_recovers() {
     let mut t = test!();
     let flooded = start(&mut t);
     let before = flooded.settled();
-    let pid = rustix::process::Pid::from_raw(flooded.supervisor);
-    let limit = |current| {
-        let resource = rustix::process::Resource::Nofile;
-        let old = rustix::process::getrlimit(resource);
-        let new = rustix::process::Rlimit { current: Some(current), maximum: old.maximum };
-        rustix::process::prlimit(pid, resource, new).unwrap().current
-    };
-    let usual = limit(before.descriptors + 40).unwrap();
+    let usual = flooded.limit_descriptors(before.descriptors + 40);
     fs::remove_file(t.bundle.file("/work/go")).unwrap_or_default();
     let running = flooded.flood(&t, &["starved", "60"]).spawn();
     let line = until("what came of it", || {
@@ -349,11 +352,27 @@ fn a_supervisor_without_descriptors_denies_what_is_denied_and_recovers() {
     // an operator comes in all the same, or is told at once
     let added = t.brig().args(["exec", &flooded.id, "/bin/true"]).run();
     println!("exec meanwhile: {added:?}");
-    limit(usual);
+    flooded.limit_descriptors(usual);
     flooded.unblock(&t, running);
     let after = flooded.settled();
     assert!(after.threads <= before.threads + 2, "{before:?} {after:?}");
     assert_eq!(flooded.numbers(&t, &["alike", "20"]), [20]);
+}
+
+#[test]
+fn who_cannot_be_let_in_takes_no_time_and_comes_in_later() {
+    // as many as it polls, which is the least that poll(2) takes; it has them as its standard streams
+    const FEW: u64 = 3;
+    let mut t = test!();
+    let flooded = start(&mut t);
+    let usual = flooded.limit_descriptors(FEW);
+    let added = t.brig().args(["exec", &flooded.id, "/bin/cat", "/work/a.txt"]).spawn();
+    // by then brig has asked to be let in
+    until("who is added", || (!process::children_of(added.pid()).is_empty()).then_some(()));
+    flooded.check_time();
+    assert!(process::is_alive(added.pid()), "it has come in");
+    flooded.limit_descriptors(usual);
+    added.wait().prints("text");
 }
 
 #[test]
