@@ -69,6 +69,13 @@ connect = ["unix /work/open/*"]
 user_namespaces = true
 "#;
 
+/// No kind of socket is denied, but an address.
+const ALL_BUT_ONE: &str = r#"
+name = "all-but-one"
+[network]
+deny = ["ip 127.0.0.2"]
+"#;
+
 /// How often a race is tried.
 const ROUNDS: u64 = 100_000;
 /// How many seconds those may take: several times what they take on a machine that is not busy.
@@ -136,6 +143,7 @@ fn table() -> Vec<Attack> {
         ways: field(entry, "ways").parse().unwrap(),
         profile: match given(entry, "profile").as_deref() {
             None => ATTACKED,
+            Some("all-but-one") => ALL_BUT_ONE,
             Some("boxes") => BOXES,
             Some("read-only") => READ_ONLY,
             Some("read-only-beside") => READ_ONLY_BESIDE,

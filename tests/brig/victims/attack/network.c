@@ -89,6 +89,34 @@ static void families(void) {
             won(FAMILIES[index].name);
 }
 
+// Sockets whose packets name their receivers themselves, where every address but the denied ones may be
+// connected to. The kernel takes the first kind for one of AF_PACKET, and looks at no bits beyond these.
+static void past_addresses(void) {
+    enum { PACKETS = 10 };
+    static const struct {
+        const char *name;
+        unsigned long family, type, protocol;
+    } SOCKETS[] = {
+        {"packets of old", AF_INET, PACKETS, 0x300},
+        {"packets of old, and a flag", AF_INET, PACKETS | SOCK_CLOEXEC | SOCK_NONBLOCK, 0x300},
+        {"packets of old, with high bits", AF_INET | 1UL << 32, PACKETS | 1UL << 32, 0x300 | 1UL << 32},
+        {"packets", AF_PACKET, SOCK_RAW, 0x300},
+        {"packet datagrams", AF_PACKET, SOCK_DGRAM | SOCK_NONBLOCK, 0x300},
+        {"packets with high bits", AF_PACKET | 1UL << 32, SOCK_RAW | 1UL << 32, 0x300},
+        {"headers", AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW},
+        {"headers with high bits", AF_INET | 1UL << 32, SOCK_RAW | 1UL << 32, IPPROTO_RAW | 1UL << 32},
+        {"headers of IPv6", AF_INET6, SOCK_RAW, IPPROTO_RAW},
+        {"xdp", 44, SOCK_RAW, 0},
+        {"rds", 21, SOCK_SEQPACKET, 0},
+        {"pppox", 24, SOCK_STREAM, 1},
+        {"tipc", AF_TIPC, SOCK_STREAM, 0},
+        {"rxrpc", AF_RXRPC, SOCK_DGRAM, 2},
+    };
+    for (size_t index = 0; index < sizeof SOCKETS / sizeof *SOCKETS; index++)
+        if (syscall(SYS_socket, SOCKETS[index].family, SOCKETS[index].type, SOCKETS[index].protocol) >= 0)
+            won(SOCKETS[index].name);
+}
+
 static void datagrams(void) {
     struct server denied = serve(internet("127.0.0.2", 0), SOCK_DGRAM);
     struct address mapped = internet("::ffff:127.0.0.2", ntohs(denied.at.v4.sin_port)), unspecified = denied.at;
@@ -248,6 +276,7 @@ const struct attack NETWORK_ATTACKS[] = {
     {"LL-12", protocols},
     {"LL-14", datagrams},
     {"LL-15", families},
+    {"LL-15-past-addresses", past_addresses},
     {"LL-16", unix_paths},
     {"NT-08-connect-root", in_another_root},
     {"LL-17", abstract_names},
