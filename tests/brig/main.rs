@@ -22,6 +22,7 @@ mod exec;
 mod executable;
 mod files;
 mod floods;
+mod grants;
 #[allow(dead_code, unused_imports)]
 mod harness;
 mod hooks;
