@@ -59,6 +59,8 @@ pub fn to(call: &Call<'_>, request: &Request) -> Outcome {
     let Request::SendTo { socket, data, size, flags, address } = *request else {
         return Err(Errno::ENOSYS);
     };
+    // it means nothing to this call
+    let flags = flags & !MSG_CMSG_COMPAT;
     let socket = Held::of(call, socket)?;
     let name = match address.pointer.is_null() {
         true => None,
@@ -70,6 +72,7 @@ pub fn to(call: &Call<'_>, request: &Request) -> Outcome {
 
 /// Answers sendmsg(2).
 pub fn message(call: &Call<'_>, number: i32, pointer: Pointer, flags: u32) -> Outcome {
+    let flags = without_compat(call, flags)?;
     let socket = Held::of(call, number)?;
     let bytes = call.copy(message::plan(call.layout, pointer)?)?;
     let draft = draft(call, &message::parse(call.layout, &bytes)?, flags)?;
@@ -83,6 +86,7 @@ pub fn messages(
     (array, count): (Pointer, u32),
     flags: u32,
 ) -> Outcome {
+    let flags = without_compat(call, flags)?;
     let socket = Held::of(call, number)?;
     let bytes = call.copy(message::plan_array(call.layout, array, count)?)?;
     let mut sent = 0;
@@ -114,6 +118,14 @@ fn finish(socket: &Held, sent: Result<u64, Stop>) -> Outcome {
     }
 }
 
+/// The flags of a message without the kernel's own, which only callers with short pointers may name.
+fn without_compat(call: &Call<'_>, flags: u32) -> Result<u32, Errno> {
+    match call.layout {
+        Layout::Bits64 if flags & MSG_CMSG_COMPAT != 0 => Err(Errno::EINVAL),
+        Layout::Bits32 | Layout::Bits64 => Ok(flags & !MSG_CMSG_COMPAT),
+    }
+}
+
 /// Copies what a header names, in the kernel's order.
 fn draft(call: &Call<'_>, header: &Header, flags: u32) -> Result<Draft, Errno> {
     let name = header.name()?.map(|span| call.copy(span)).transpose()?;
@@ -121,10 +133,6 @@ fn draft(call: &Call<'_>, header: &Header, flags: u32) -> Result<Draft, Errno> {
     let items = match header.control()? {
         Some(span) => control::parse(call.layout, &call.copy(span)?)?,
         None => Vec::new(),
-    };
-    let flags = match call.layout {
-        Layout::Bits32 => flags & !MSG_CMSG_COMPAT,
-        Layout::Bits64 => flags,
     };
     Ok(Draft { name, items, data, flags })
 }

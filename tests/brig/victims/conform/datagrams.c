@@ -64,6 +64,27 @@ static void try_sendto(const void *host) {
     say_received(both.server);
 }
 
+// Flags that are the kernel's own, or nobody's.
+static void try_flags(const void *host) {
+    static const unsigned FLAGS[] = {0x80000000, 0x40000000, 0x8000000, 0x10000, 0x20000, 0x80000, 0x100000, 0x400000, 0x2, 0x20, 0x8000};
+    struct both both = pair(host);
+    const struct address *at = &both.at;
+    struct iovec part = {"one", 3};
+    struct mmsghdr message = {.msg_hdr = {.msg_name = &both.at, .msg_namelen = at->length, .msg_iov = &part, .msg_iovlen = 1}};
+    for (size_t index = 0; index < sizeof FLAGS / sizeof *FLAGS; index++) {
+        unsigned flags = FLAGS[index] | MSG_DONTWAIT;
+        say_result(syscall(SYS_sendto, both.client, "one", 3, flags, &at->any, at->length));
+        say_result(syscall(SYS_sendto, 99, "one", 3, flags, &at->any, at->length));
+        say_result(syscall(SYS_sendmsg, both.client, &message.msg_hdr, flags));
+        say_result(syscall(SYS_sendmsg, 99, &message.msg_hdr, flags));
+        say_result(syscall(SYS_sendmsg, both.client, 1, flags));
+        say_result(syscall(SYS_sendmmsg, both.client, &message, 1, flags));
+        say_result(syscall(SYS_sendmmsg, 99, &message, 1, flags));
+        say_result(syscall(SYS_sendmmsg, both.client, &message, 0, flags));
+    }
+    say_received(both.server);
+}
+
 static void try_connected(const void *host) {
     struct both both = pair(host);
     struct address none = {.length = sizeof none.v4};
@@ -264,6 +285,7 @@ void datagrams_cases(void) {
     for (size_t index = 0; index < sizeof HOSTS / sizeof *HOSTS; index++) {
         const char *host = HOSTS[index];
         attempt(try_sendto, host, "sendto %s", host);
+        attempt(try_flags, host, "flags of datagrams to %s", host);
         attempt(try_connected, host, "connected datagrams to %s", host);
         attempt(try_sendmsg, host, "sendmsg %s", host);
         attempt(try_control, host, "sendmsg with control data to %s", host);
