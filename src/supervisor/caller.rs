@@ -336,19 +336,14 @@ impl<'a> Call<'a> {
         self.looking(|| openat(directory, name, flags, Mode::empty()))
     }
 
-    /// `RLIMIT_FSIZE` of the caller, who gets SIGXFSZ for going beyond it, as from the kernel.
+    /// Whether a file of this size would be larger than the caller's `RLIMIT_FSIZE`.
     ///
     /// # Errors
-    /// EFBIG.
-    pub fn check_file_size(&self, size: u64) -> Result<(), Errno> {
+    /// The kernel's.
+    pub fn exceeds_file_size(&self, size: u64) -> Result<bool, Errno> {
         let text = read_whole(&self.task()?.directory, "limits")?;
-        match brig_policy::call::limits::soft(&text, "Max file size") {
-            Some(limit) if size > limit => {
-                self.signal(libc::SIGXFSZ)?;
-                Err(Errno::EFBIG)
-            }
-            _ => Ok(()),
-        }
+        let limit = brig_policy::call::limits::soft(&text, "Max file size");
+        Ok(limit.is_some_and(|limit| size > limit))
     }
 
     /// Sends the caller's thread a signal, as the kernel does for what a call did.

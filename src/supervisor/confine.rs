@@ -32,7 +32,6 @@ const CALLS: &[&str] = &[
     "dup3",
     "exit",
     "exit_group",
-    "faccessat2",
     "fchdir",
     "fchmodat",
     "fchownat",

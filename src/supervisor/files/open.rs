@@ -12,9 +12,7 @@ use brig_policy::call::files::{At, Empty, How, Last};
 use brig_policy::call::open as asked;
 use brig_policy::path::AbsPath;
 use brig_policy::policy::{Access, AccessSet, Errno};
-use rustix::fs::{
-    AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, Stat, accessat, openat, readlinkat,
-};
+use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, Stat, openat, readlinkat};
 
 use super::{straight, to_kernel};
 use crate::supervisor::answer::{Outcome, Reply, errno};
@@ -340,12 +338,9 @@ pub fn truncate(call: &Call<'_>, at: &At, length: i64) -> Outcome {
     }
     let _permitted = call.shared.judge.access(call, Access::Modify, real)?;
     let file = found.by_descriptor();
-    if u64::try_from(found.stat.st_size).is_ok_and(|size| length > size) {
-        // who may not write is told so before
-        call.assume()?;
-        let write = rustix::fs::Access::WRITE_OK;
-        accessat(CWD, file.as_c_str(), write, AtFlags::EACCESS).map_err(errno)?;
-        call.check_file_size(length)?;
+    let grows = u64::try_from(found.stat.st_size).is_ok_and(|size| length > size);
+    if grows && call.exceeds_file_size(length)? {
+        return exceed(call, &found);
     }
     call.assume()?;
     call.still_waits()?;
@@ -355,4 +350,19 @@ pub fn truncate(call: &Call<'_>, at: &At, length: i64) -> Outcome {
         Wait::Interrupted(signal) => Ok(Reply::Interrupted(signal)),
         Wait::Gone => Err(Errno::EINTR),
     }
+}
+
+/// What would become larger than the caller's files may be. Whether it could be written to is told
+/// before that.
+fn exceed(call: &Call<'_>, found: &Found) -> Outcome {
+    call.assume()?;
+    call.still_waits()?;
+    let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    match openat(CWD, found.by_descriptor(), flags, Mode::empty()) {
+        // somebody has a lease on it, who is told of this by now
+        Ok(_) | Err(rustix::io::Errno::WOULDBLOCK) => {}
+        Err(error) => return Err(errno(error)),
+    }
+    call.signal(libc::SIGXFSZ)?;
+    Err(Errno::EFBIG)
 }

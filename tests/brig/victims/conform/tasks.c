@@ -318,6 +318,13 @@ static void try_busy(const void *argument) {
     say_result(syscall(SYS_truncate, "/proc/self/exe", 0));
 }
 
+static void try_busy_large(const void *argument) {
+    (void)argument;
+    const struct rlimit small = {.rlim_cur = 1 << 20, .rlim_max = 1 << 20};
+    require(setrlimit(RLIMIT_FSIZE, &small), "setrlimit");
+    say_result(syscall(SYS_truncate, "/proc/self/exe", 1L << 40));
+}
+
 static void try_running(const void *argument) {
     (void)argument;
     say_result(syscall(SYS_renameat2, AT_FDCWD, ".", AT_FDCWD, "../h", 0));
@@ -350,6 +357,7 @@ void tasks_cases(void) {
     attempt(try_large_file, "ignored", "larger than may be, the signal ignored");
     attempt(try_open_large, NULL, "written larger than may be");
     attempt(try_busy, NULL, "the program that runs");
+    attempt(try_busy_large, NULL, "the program that runs, larger than may be");
     attempt(try_running, NULL, "the working directory itself");
     attempt(try_lease, NULL, "a file with a lease");
 }
