@@ -165,9 +165,18 @@ impl Call<'_> {
                 (Empty::Base, base) => self.hold(self.base(base)?),
             };
         }
-        let start = self.start(at.base, path, limits)?;
+        self.look_from(self.start(at.base, path, limits)?, path, at.last, limits)
+    }
+
+    fn look_from(
+        &self,
+        start: Start,
+        path: &[u8],
+        last: Last,
+        limits: Limits,
+    ) -> Result<Found, Errno> {
         self.assume()?;
-        let found = self.resolve(&start, path, at.last, limits);
+        let found = self.resolve(&start, path, last, limits);
         let needs_walk = match &found {
             Ok(found) => self.shared.is_in_proc(found.path.as_ref()),
             Err(errno) => {
@@ -177,8 +186,22 @@ impl Call<'_> {
         match found {
             found if !needs_walk || limits.forbids_walking() => found,
             // for the exact error, too: a magic link may have looked like a dead end
-            _ => self.hold(walk::walk(self, start, path, at.last, limits)?),
+            _ => self.hold(walk::walk(self, start, path, last, limits)?),
         }
+    }
+
+    /// What a relative path leads to from a directory that is held. Becomes the caller.
+    ///
+    /// # Errors
+    /// What the kernel says about it.
+    pub fn find_in(
+        &self,
+        directory: &OwnedFd,
+        path: &[u8],
+        limits: Limits,
+    ) -> Result<Found, Errno> {
+        let start = Start::Base(directory.try_clone().map_err(errno)?);
+        self.looked(self.look_from(start, path, Last::Follow, limits))
     }
 
     /// The directory that a path's last name is in, and that name. Becomes the caller.
@@ -186,19 +209,23 @@ impl Call<'_> {
     /// # Errors
     /// What the kernel says about the way there; EEXIST, say, is for whoever does something.
     pub fn find_entry(&self, at: &At, path: &[u8], limits: Limits) -> Result<Entry, Errno> {
-        if path.is_empty() {
-            return Err(Errno::ENOENT);
-        }
-        let end = path.iter().rposition(|byte| *byte != b'/').map_or(0, |last| last + 1);
-        let begin = path[..end].iter().rposition(|byte| *byte == b'/').map_or(0, |last| last + 1);
-        let (way, name) = path.split_at(begin);
-        let directory = if way.is_empty() { &b"."[..] } else { way };
+        let (way, name) = split(path)?;
         let parent = At { base: at.base, path: at.path, last: Last::Follow, empty: Empty::Refused };
-        let directory = self.find(&parent, directory, limits)?;
-        if !directory.is_directory() {
-            return Err(Errno::ENOTDIR);
-        }
-        Ok(Entry { directory, name: name.to_vec() })
+        entry(self.find(&parent, &way, limits)?, name)
+    }
+
+    /// The same of a relative path from a directory that is held.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn find_entry_in(
+        &self,
+        directory: &OwnedFd,
+        path: &[u8],
+        limits: Limits,
+    ) -> Result<Entry, Errno> {
+        let (way, name) = split(path)?;
+        entry(self.find_in(directory, &way, limits)?, name)
     }
 
     /// Where a path begins.
@@ -262,6 +289,25 @@ impl Call<'_> {
         }
         name.extend_from_slice(path);
         Some((Start::Base(fd), AbsPath::new(&name).ok()?))
+    }
+}
+
+/// The way to a path's last name, and that name.
+fn split(path: &[u8]) -> Result<(Vec<u8>, &[u8]), Errno> {
+    if path.is_empty() {
+        return Err(Errno::ENOENT);
+    }
+    let end = path.iter().rposition(|byte| *byte != b'/').map_or(0, |last| last + 1);
+    let begin = path[..end].iter().rposition(|byte| *byte == b'/').map_or(0, |last| last + 1);
+    let (way, name) = path.split_at(begin);
+    // a link before the last name is in no path's last place, where the kernel guards some
+    Ok(([way, b"."].concat(), name))
+}
+
+fn entry(directory: Found, name: &[u8]) -> Result<Entry, Errno> {
+    match directory.is_directory() {
+        true => Ok(Entry { directory, name: name.to_vec() }),
+        false => Err(Errno::ENOTDIR),
     }
 }
 

@@ -202,6 +202,14 @@ pub fn is_in_procfs(link: &OwnedFd) -> Result<bool, Errno> {
     Ok(fstatfs(link).map_err(errno)?.f_type == PROC_SUPER_MAGIC)
 }
 
+/// Whether two descriptors are of files that are reached by one mount.
+pub fn is_one_mount(one: &OwnedFd, other: &OwnedFd) -> Result<bool, Errno> {
+    use rustix::fs::{AtFlags, StatxFlags, statx};
+    // KERNEL(5.8): before, all have none
+    let of = |fd: &OwnedFd| statx(fd, "", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID).map_err(errno);
+    Ok(of(one)?.stx_mnt_id == of(other)?.stx_mnt_id)
+}
+
 /// Whether two descriptors are of one directory, by one mount.
 pub fn is_same(one: &OwnedFd, other: &OwnedFd) -> Result<bool, Errno> {
     use rustix::fs::{AtFlags, StatxFlags, statx};

@@ -20,7 +20,7 @@ use crate::supervisor::caller::Call;
 use crate::supervisor::judge::Permitted;
 use crate::supervisor::place::{Entry, Found, Limits};
 use crate::supervisor::slot::Wait;
-use crate::supervisor::walk::{MOST_LINKS, is_in_procfs};
+use crate::supervisor::walk::{MOST_LINKS, is_in_procfs, is_one_mount};
 use crate::sys::notify::OnExec;
 use crate::sys::paths;
 
@@ -200,30 +200,26 @@ fn open_temporary(call: &Call<'_>, found: &Found, wanted: Wanted) -> Outcome {
 
 /// `O_CREAT`: what is there is opened, what is not is made.
 ///
-/// RACE: a link in the last place is read and put in its place in the path, which is then walked
-/// anew. What is opened or made by it in the end is decided by its own name.
+/// RACE: a link in the last place is read and followed by hand, from the directory that it is in. What
+/// is opened or made by it in the end is decided by its own name.
 fn create(call: &Call<'_>, at: &At, path: &[u8], wanted: Wanted) -> Outcome {
     let kernel = || to_kernel(call, &NEEDS);
     let follows = at.last == Last::Follow
         && !wanted.flags.contains(OFlags::EXCL)
         && !wanted.limits.0.contains(ResolveFlags::NO_SYMLINKS);
-    let (given, mut path) = (path, path.to_vec());
+    let (mut within, mut path): (Option<OwnedFd>, _) = (None, path.to_vec());
     let (mut tries, mut links) = (0, 0);
     while tries < MOST_TRIES && links <= MOST_LINKS {
-        let Ok(entry) = call.find_entry(at, &path, wanted.limits) else { return kernel() };
+        let entry = match &within {
+            None => call.find_entry(at, &path, wanted.limits),
+            Some(directory) => call.find_entry_in(directory, &path, wanted.limits),
+        };
+        let Ok(entry) = entry else { return kernel() };
         if matches!(&*entry.name, b"" | b"." | b"..") || entry.name.ends_with(b"/") {
             return kernel();
         }
         let directory = &entry.directory.stat;
-        let all = At { last: Last::Follow, ..*at };
         match look(call, &entry)? {
-            // the kernel counts the links on the whole way
-            Seen::Nothing
-                if links > 0
-                    && matches!(call.find(&all, given, wanted.limits), Err(Errno::ELOOP)) =>
-            {
-                return kernel();
-            }
             Seen::Nothing => match make(call, &entry, wanted)? {
                 Some(outcome) => return outcome,
                 None if wanted.flags.contains(OFlags::EXCL) => return Err(Errno::EEXIST),
@@ -234,30 +230,50 @@ fn create(call: &Call<'_>, at: &At, path: &[u8], wanted: Wanted) -> Outcome {
             }
             Seen::File(found) => return open_existing(call, directory, &found, wanted),
             Seen::Link(_) if !follows => return kernel(),
-            Seen::Link(link) if is_in_procfs(&link.fd)? => {
-                return match call.find(&all, &path, wanted.limits) {
-                    Ok(found) => open_existing(call, directory, &found, wanted),
-                    Err(Errno::EAGAIN) => Err(Errno::EAGAIN),
-                    Err(_) => kernel(),
-                };
-            }
             Seen::Link(link) => {
+                // how many links there may be on the whole way, and where they must not lead, the
+                // kernel knows best
+                if links == 0 {
+                    match call.find(&At { last: Last::Follow, ..*at }, &path, wanted.limits) {
+                        Ok(_) | Err(Errno::ENOENT) => {}
+                        Err(Errno::EAGAIN) => return Err(Errno::EAGAIN),
+                        Err(_) => return kernel(),
+                    }
+                }
                 links += 1;
+                if is_in_procfs(&link.fd)? {
+                    return match call.find_in(&entry.directory.fd, &entry.name, wanted.limits) {
+                        Ok(found) => open_existing(call, directory, &found, wanted),
+                        Err(Errno::EAGAIN) => Err(Errno::EAGAIN),
+                        Err(_) => kernel(),
+                    };
+                }
                 let caller = call.identity()?.uids[3];
                 call.shared.sticky.may_follow(&link.stat, directory, caller)?;
-                let target = readlinkat(&link.fd, "", Vec::new()).map_err(errno)?;
-                path = beside(&path, target.as_bytes());
+                let target = readlinkat(&link.fd, "", Vec::new()).map_err(errno)?.into_bytes();
+                (within, path) = match target.first() {
+                    // RACE: it may not be the link that the kernel has seen
+                    Some(b'/') if leaves_mount(call, &entry, wanted.limits)? => return kernel(),
+                    // it begins at the root, which may be the call's own directory
+                    Some(b'/') => (None, target),
+                    // nor must it lead out of that
+                    _ if wanted.limits.is_bound() => (None, beside(&path, &target)),
+                    _ => (Some(entry.directory.fd), target),
+                };
             }
         }
     }
     if links > MOST_LINKS { kernel() } else { Err(Errno::EAGAIN) }
 }
 
+/// Whether to begin at the root is to cross a mount, which must not be.
+fn leaves_mount(call: &Call<'_>, entry: &Entry, limits: Limits) -> Result<bool, Errno> {
+    let must_not = limits.0.contains(ResolveFlags::NO_XDEV);
+    Ok(must_not && !is_one_mount(&entry.directory.fd, &call.root()?)?)
+}
+
 /// Where a link's target leads, from where the link's own path begins.
 fn beside(link: &[u8], target: &[u8]) -> Vec<u8> {
-    if target.first() == Some(&b'/') {
-        return target.to_vec();
-    }
     let end = link.iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
     [&link[..end], target].concat()
 }

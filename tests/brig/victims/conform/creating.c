@@ -56,7 +56,7 @@ static void link_cases(void) {
         "absent/../made", "absent/made", "file/../made", "file/made", "made/", "dir", "dir/", "dirlink", "dirlink/.",
         "dir/..", ".", "..", "/", "/proc/self/cwd/made", "/proc/self/cwd", "/proc/self", "/proc/self/root/proc",
         "../../../../../../../../../made-by-nobody/x", "file", "link", "dangling", "beyond", "loop1", "up", "fifo",
-        "null", "sock", "../c/39/made", "../c/40/made",
+        "null", "sock", "/conform", "../c/39/made", "../c/40/made",
     };
     for (size_t target = 0; target < sizeof TARGETS / sizeof *TARGETS; target++)
         for (size_t manner = 0; manner < COUNT; manner++) {
@@ -70,6 +70,11 @@ static void link_cases(void) {
         attempt(try_link, &up, "create %s by an absolute link with ..", up.manner->name);
     }
 }
+
+struct counted {
+    const char *end;
+    int count;
+};
 
 // As many links as are wanted, each to the one before, and in turn in two directories.
 static void try_chain(const void *argument) {
@@ -88,6 +93,48 @@ static void chain_cases(void) {
     static const int COUNTS[] = {2, 3, 15, 16, 17, 32, 39, 40, 41};
     for (size_t index = 0; index < sizeof COUNTS / sizeof *COUNTS; index++)
         attempt(try_chain, &COUNTS[index], "create at the end of %d links", COUNTS[index]);
+}
+
+// Links that are followed on the way count, too.
+static void try_counted(const void *argument) {
+    const struct counted *counted = argument;
+    char name[32] = "", target[64];
+    snprintf(target, sizeof target, "%s", counted->end);
+    for (int link = 1; link <= counted->count; link++) {
+        snprintf(name, sizeof name, "%d", link);
+        require(symlink(target, name), name);
+        snprintf(target, sizeof target, "dirlink/../%d", link);
+    }
+    create(name, &MANNERS[0]);
+}
+
+static void counted_cases(void) {
+    static const char *const ENDS[] = {"made", "file", "dir", "fifo", "dirlink/made", "dirlink/inner", "/proc/self/cwd/file"};
+    static const int COUNTS[] = {19, 20, 21, 40, 41};
+    for (size_t end = 0; end < sizeof ENDS / sizeof *ENDS; end++)
+        for (size_t index = 0; index < sizeof COUNTS / sizeof *COUNTS; index++) {
+            struct counted counted = {ENDS[end], COUNTS[index]};
+            attempt(try_counted, &counted, "create %s at the end of %d links by other links", counted.end, counted.count);
+        }
+}
+
+// A link whose target is as long as can be, in a directory that has a name, too.
+static void try_long(const void *end) {
+    char target[PATH_MAX];
+    size_t length = sizeof target - 1 - strlen(end);
+    memset(target, '/', sizeof target);
+    for (size_t at = 0; at < length - 1; at += 2)
+        target[at] = '.';
+    strcpy(target + length, end);
+    require(symlink(target, "dir/l"), "dir/l");
+    create("dir/l", &MANNERS[0]);
+    create("dirlink/l", &MANNERS[0]);
+}
+
+static void long_cases(void) {
+    static const char *const ENDS[] = {"inner", "made", "../made", "../file", "l", "absent/made"};
+    for (size_t end = 0; end < sizeof ENDS / sizeof *ENDS; end++)
+        attempt(try_long, ENDS[end], "create by a link as long as can be to %s", ENDS[end]);
 }
 
 static void proc_cases(void) {
@@ -155,9 +202,42 @@ static void sticky_cases(void) {
                     }
 }
 
+// A link that is not the path's last, in a directory that everybody writes to.
+static void try_through(const void *argument) {
+    const struct found *found = argument;
+    require(mkdir("d", 0700), "d");
+    require(symlink("../home", "d/x"), "d/x");
+    require(lchown("d/x", found->owner, GROUP), "d/x");
+    require(chown("d", found->of_directory, GROUP), "d");
+    require(chmod("d", found->directory), "d");
+    require(setgid(USER), "setgid");
+    require(setuid(found->caller), "setuid");
+    create("d/x/made", found->manner);
+    create("d/x/", found->manner);
+    say_result(syscall(SYS_mkdirat, AT_FDCWD, "d/x/new", 0700));
+    say_result(syscall(SYS_renameat2, AT_FDCWD, "d/x/new", AT_FDCWD, "d/x/other", 0));
+    say_result(syscall(SYS_unlinkat, AT_FDCWD, "d/x/other", AT_REMOVEDIR));
+    say_result(syscall(SYS_fchmodat, AT_FDCWD, "d/x", 0700));
+}
+
+static void through_cases(void) {
+    static const uid_t OWNERS[] = {0, USER, ANOTHER};
+    static const mode_t MODES[] = {01777, 0777};
+    for (size_t owner = 0; owner < 3; owner++)
+        for (size_t of = 0; of < 3; of++)
+            for (size_t mode = 0; mode < 2; mode++) {
+                struct found found = {"link", MODES[mode], OWNERS[owner], OWNERS[of], USER, &MANNERS[0]};
+                attempt(try_through, &found, "through a link of %d in %d's of mode %o", found.owner,
+                        found.of_directory, found.directory);
+            }
+}
+
 void creating_cases(void) {
     link_cases();
     chain_cases();
+    counted_cases();
+    long_cases();
     proc_cases();
     sticky_cases();
+    through_cases();
 }
