@@ -33,9 +33,18 @@ pub enum Reply {
     /// It returns this.
     Value(i64),
     /// It returns a new descriptor of the caller's.
-    Descriptor(OwnedFd, OnExec),
+    Descriptor(OwnedFd, OnExec, LetGo),
     /// Its caller has a signal to handle.
     Interrupted(Signal),
+}
+
+/// When the supervisor lets go of what it hands over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LetGo {
+    /// Before the caller goes on: what the caller closes then is closed.
+    Before,
+    /// While the caller goes on, which takes half as many turns.
+    Meanwhile,
 }
 
 /// What a call gets.
@@ -54,12 +63,19 @@ pub fn give(listener: BorrowedFd<'_>, id: u64, outcome: Outcome) {
         Ok(Reply::Interrupted(Signal::Own)) => Answer::Errno(ERESTARTSYS),
         // another thread may take it: who has none to handle would see the kernel's own number
         Ok(Reply::Interrupted(Signal::Shared)) => Answer::Errno(libc::EINTR),
-        Ok(Reply::Descriptor(fd, on_exec)) => {
+        Ok(Reply::Descriptor(fd, on_exec, LetGo::Meanwhile)) => {
             match notify::answer_with_descriptor(listener, id, fd.as_fd(), on_exec) {
                 Ok(()) => return,
                 // its table is full, say: never the kernel's turn then
                 Err(error) => Answer::Errno(number(&error)),
             }
+        }
+        Ok(Reply::Descriptor(fd, on_exec, LetGo::Before)) => {
+            // nothing but its end keeps the caller from waiting for the second step: the flag
+            // SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV is set wherever brig answers
+            let added = notify::add_descriptor(listener, id, fd.as_fd(), on_exec);
+            drop(fd);
+            added.map_or_else(|error| Answer::Errno(number(&error)), Answer::Value)
         }
         Err(errno) => Answer::Errno(errno.0),
     };

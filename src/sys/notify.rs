@@ -115,16 +115,41 @@ pub fn answer_with_descriptor(
     fd: BorrowedFd<'_>,
     on_exec: OnExec,
 ) -> io::Result<()> {
+    add(listener, id, fd, on_exec, ADDFD_SEND).map(drop)
+}
+
+/// `ioctl(listener, SECCOMP_IOCTL_NOTIF_ADDFD)`: the caller, who still waits, gets a descriptor of
+/// this number.
+///
+/// # Errors
+///
+/// The same. The call is still to be answered in any case.
+pub fn add_descriptor(
+    listener: BorrowedFd<'_>,
+    id: u64,
+    fd: BorrowedFd<'_>,
+    on_exec: OnExec,
+) -> io::Result<i64> {
+    add(listener, id, fd, on_exec, 0)
+}
+
+fn add(
+    listener: BorrowedFd<'_>,
+    id: u64,
+    fd: BorrowedFd<'_>,
+    on_exec: OnExec,
+    flags: u32,
+) -> io::Result<i64> {
     let srcfd = u32::try_from(fd.as_raw_fd()).map_err(|_| io::ErrorKind::InvalidInput)?;
     let newfd_flags = match on_exec {
         OnExec::Close => libc::O_CLOEXEC.cast_unsigned(),
         OnExec::Keep => 0,
     };
-    let request = libc::seccomp_notif_addfd { id, flags: ADDFD_SEND, srcfd, newfd: 0, newfd_flags };
+    let request = libc::seccomp_notif_addfd { id, flags, srcfd, newfd: 0, newfd_flags };
     // SAFETY: the kernel reads a struct of its size (asserted), which is borrowed for the call.
     let result =
         unsafe { libc::ioctl(listener.as_raw_fd(), ADDFD as _, std::ptr::from_ref(&request)) };
-    super::check(result.into()).map(drop)
+    super::check(result.into())
 }
 
 /// `ioctl(listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP)`: caller and

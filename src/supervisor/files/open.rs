@@ -15,7 +15,7 @@ use brig_policy::policy::{Access, AccessSet, Errno};
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, Stat, openat, readlinkat};
 
 use super::{straight, to_kernel};
-use crate::supervisor::answer::{Outcome, Reply, errno};
+use crate::supervisor::answer::{LetGo, Outcome, Reply, errno};
 use crate::supervisor::caller::Call;
 use crate::supervisor::judge::Permitted;
 use crate::supervisor::place::{Entry, Found, Limits};
@@ -172,12 +172,20 @@ fn reopen(call: &Call<'_>, found: &Found, wanted: Wanted, _: &[Permitted]) -> Ou
 }
 
 /// Hands a descriptor over.
+///
+/// What somebody has open for writing is not executed, nor leased to readers; and what is made to be
+/// locked is opened with `O_CREAT`. Who has closed such a file must not find it open.
 pub fn deliver(fd: OwnedFd, wanted: Wanted) -> Outcome {
+    let writes = wanted.flags & OFlags::RWMODE != OFlags::RDONLY;
+    let let_go = match writes || wanted.flags.contains(OFlags::CREATE) {
+        true => LetGo::Before,
+        false => LetGo::Meanwhile,
+    };
     let on_exec = match wanted.flags.contains(OFlags::CLOEXEC) {
         true => OnExec::Close,
         false => OnExec::Keep,
     };
-    Ok(Reply::Descriptor(fd, on_exec))
+    Ok(Reply::Descriptor(fd, on_exec, let_go))
 }
 
 /// `O_TMPFILE`: a file without a name, in a directory.

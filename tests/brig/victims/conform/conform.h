@@ -101,6 +101,7 @@ void creating_cases(void);
 void pairs_cases(void);
 void elsewhere_cases(void);
 void attributes_cases(void);
+void noticed_cases(void);
 void descriptors_cases(void);
 void identities_cases(void);
 void magic_cases(void);

@@ -147,6 +147,7 @@ int main(int count, char **arguments) {
     pairs_cases();
     elsewhere_cases();
     attributes_cases();
+    noticed_cases();
     descriptors_cases();
     identities_cases();
     magic_cases();
