@@ -147,7 +147,9 @@ int main(int count, char **arguments) {
     pairs_cases();
     elsewhere_cases();
     attributes_cases();
+    values_cases();
     noticed_cases();
+    short_cases();
     descriptors_cases();
     identities_cases();
     magic_cases();
