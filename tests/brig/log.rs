@@ -14,7 +14,7 @@ use crate::supervisor::supervisor;
 use crate::test;
 
 /// Everything in /work but keys.
-const KEYS: &str = "[files]\ndeny = [{ path = \"/work/**/*.key\", reason = \"private\" }]\n";
+pub const KEYS: &str = "[files]\ndeny = [{ path = \"/work/**/*.key\", reason = \"private\" }]\n";
 
 /// Starts a container that sleeps, under a profile.
 fn start(t: &mut Test, profile: &str) -> String {
@@ -47,7 +47,8 @@ fn lines(t: &Test, id: &str) -> Vec<Value> {
     printed.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-fn sum(lines: &[Value], key: &str) -> u64 {
+/// The sum of what all have by this name.
+pub fn sum(lines: &[Value], key: &str) -> u64 {
     lines.iter().filter_map(|line| line[key].as_u64()).sum()
 }
 

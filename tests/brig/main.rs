@@ -39,6 +39,7 @@ mod regions;
 mod residue;
 mod rootless;
 mod seccomp;
+mod sinks;
 mod soak;
 mod stalled;
 mod supervisor;

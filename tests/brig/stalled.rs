@@ -33,9 +33,12 @@ struct Stalled {
     container: Flooded,
 }
 
-struct Server {
-    running: Running,
-    directory: PathBuf,
+/// The server of fuse.c.
+pub struct Server {
+    /// Prints what is written to its files, when it answers that.
+    pub running: Running,
+    /// Where it is mounted.
+    pub directory: PathBuf,
 }
 
 impl Drop for Server {
@@ -46,7 +49,8 @@ impl Drop for Server {
 }
 
 impl Server {
-    fn start(t: &Test) -> Self {
+    /// Starts one that does not answer.
+    pub fn start(t: &Test) -> Self {
         let directory = t.path("fuse");
         fs::create_dir(&directory).unwrap();
         let program = victims::fuse();
@@ -57,12 +61,12 @@ impl Server {
     }
 
     /// How many requests wait for an answer.
-    fn held(&self) -> u64 {
+    pub fn held(&self) -> u64 {
         fs::metadata(self.directory.join("held")).unwrap().len()
     }
 
     /// It answers from now on.
-    fn answer(&self) {
+    pub fn answer(&self) {
         self.running.signal(10);
     }
 }

@@ -53,7 +53,7 @@ impl Feature {
             Feature::Runc => &["beside_runc"],
             Feature::Criu => &["checkpoint"],
             Feature::Hierarchies => &["lifecycle", "regions"],
-            Feature::Fuse => &["stalled"],
+            Feature::Fuse => &["sinks", "stalled"],
             Feature::Podman | Feature::Containerd => &["engines", "user_namespaces"],
         }
     }

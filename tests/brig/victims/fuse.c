@@ -6,7 +6,7 @@
 //     array           an empty page; reading it is answered, writing it is not
 //     held            as long as there are requests without an answer
 //
-// SIGUSR1: what has not been answered is, and what comes after it.
+// SIGUSR1: what has not been answered is, and what comes after it. What has been written is printed then.
 
 #define _GNU_SOURCE
 #include <errno.h>
@@ -34,6 +34,8 @@ static const char *const names[] = {[PAGES] = "pages", [ARRAY] = "array", [HELD]
 struct request {
     uint64_t unique, node;
     uint32_t opcode, size;
+    // what is written
+    char *data;
 };
 
 static int device;
@@ -82,6 +84,9 @@ static void answer(const struct request *one) {
     static char pages[LARGEST];
     if (one->opcode == FUSE_WRITE) {
         struct fuse_write_out written = {.size = one->size};
+        fwrite(one->data, 1, one->size, stdout);
+        fflush(stdout);
+        free(one->data);
         reply(one->unique, 0, &written, sizeof written);
         return;
     }
@@ -129,6 +134,10 @@ static void handle(const struct fuse_in_header *in, const void *body) {
         break;
     case FUSE_WRITE:
         one.size = ((const struct fuse_write_in *)body)->size;
+        one.data = malloc(one.size);
+        if (!one.data)
+            fail("malloc");
+        memcpy(one.data, (const struct fuse_write_in *)body + 1, one.size);
         answer_or_hold(&one);
         break;
     case FUSE_FLUSH:
