@@ -35,6 +35,7 @@ mod mounts;
 mod namespaces;
 mod network;
 mod profiles;
+mod reach;
 mod regions;
 mod residue;
 mod rootless;
