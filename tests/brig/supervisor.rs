@@ -109,28 +109,6 @@ fn the_workload_sees_nothing_of_the_supervisor() {
     assert!(!seen.contains("brig"), "{seen}");
 }
 
-/// Not even where an operator mounts it.
-#[test]
-fn the_state_directory_is_closed_to_the_workload() {
-    let mut t = test!();
-    fs::create_dir_all(t.root()).unwrap();
-    t.bundle.mount(json!({
-        "destination": "/state", "type": "bind", "source": t.root(), "options": ["rbind", "rw"],
-    }));
-    t.bundle.args(["/bin/sleep", "1000"]);
-    let (id, _) = start_mediating(&t, "mkdir");
-    let script = format!(
-        "cd /state/{id} || ls /state/{id} || cat /state/{id}/state.json || \
-         echo x > /state/{id}/policy.json || echo x > /state/x || test -e /state/{id}/supervisor.sock || \
-         echo closed"
-    );
-    let exec = t.brig().args(["exec", "--user", "1000", &id, "/bin/sh", "-c", &script]);
-    exec.run().ok().prints("closed");
-    // and there is something
-    t.exec(&id, ["/bin/sh", "-c", &format!("test -S /state/{id}/supervisor.sock")]).ok();
-    t.delete(&id);
-}
-
 #[test]
 fn where_nothing_is_mediated_there_is_no_supervisor() {
     let mut t = test!();
