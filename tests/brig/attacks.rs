@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::harness::{Runner, Test, victims};
+use crate::namespaces::add_user_namespace;
 use crate::test;
 
 /// Forbids what the attacks want, and nothing that they need.
@@ -176,6 +177,48 @@ impl Effort {
     const TO_WIN: Self = Self { rounds: -10_000_000, seconds: LONG };
 }
 
+/// Some of all kinds, that are tried in a user namespace, too, a twentieth as often.
+const MAPPED: [&str; 20] = [
+    "NT-01-thread",
+    "NT-18-directory-for-link",
+    "NT-18-create",
+    "NT-18-rename",
+    "NT-18-chmod",
+    "NT-18-cut",
+    "NT-08-directory-number",
+    "NT-08-working-directory",
+    "NT-02-connect",
+    "NT-02-connect-unix",
+    "NT-02-sendmsg-pointer",
+    "NT-18-connect-link",
+    "NT-10",
+    "NT-19-number",
+    "NT-08-tree",
+    "LL-01",
+    "LL-02",
+    "LL-14",
+    "LL-16",
+    "NT-30",
+];
+
+/// Whether the container has a user namespace, which root has made.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Users {
+    Hosts,
+    Mapped,
+}
+
+/// Gives the container a user namespace, and its root what is attacked.
+fn map(t: &mut Test) {
+    for directory in ["/work", "/elsewhere"] {
+        let chown = t.program("chown").args(["-hR", "100000:100000"]);
+        chown.arg(t.bundle.file(directory)).run().ok();
+    }
+    if t.bundle.config["linux"]["uidMappings"].is_null() {
+        add_user_namespace(&mut t.bundle.config);
+    }
+}
+
 /// Puts what is attacked into the root filesystem, and the programs.
 fn plant(t: &mut Test, place: Place) {
     for directory in ["/work", "/elsewhere"] {
@@ -244,12 +287,17 @@ fn score_where_it_wins(t: &mut Test, attack: &Attack) -> Score {
     score
 }
 
-fn check_wins(select: impl Fn(&Attack) -> bool) {
+fn check_wins(users: Users, select: impl Fn(&Attack) -> bool) {
     let mut t = test!();
     let mut failed = Vec::new();
     for attack in table().into_iter().filter(select) {
         plant(&mut t, attack.place);
-        let loses = |score: &Score| score.wins == 0 || score.ways.len() < attack.ways;
+        if users == Users::Mapped {
+            map(&mut t);
+        }
+        // the root of a user namespace has fewer
+        let ways = if users == Users::Mapped { 1 } else { attack.ways };
+        let loses = |score: &Score| score.wins == 0 || score.ways.len() < ways;
         let mut score = score_where_it_wins(&mut t, &attack);
         // a machine that is busy gives a race few chances: two more
         for _ in 0..2 {
@@ -265,13 +313,17 @@ fn check_wins(select: impl Fn(&Attack) -> bool) {
     assert!(failed.is_empty(), "these win too little:\n{}", failed.join("\n"));
 }
 
-fn check_holds(select: impl Fn(&Attack) -> bool) {
+fn check_holds(users: Users, select: impl Fn(&Attack) -> bool) {
     let mut t = test!();
     let mut failed = Vec::new();
     for attack in table().into_iter().filter(select) {
         plant(&mut t, attack.place);
         let profile = t.profile("attacked.toml", attack.profile);
-        let (id, effort, begun) = (&attack.id, attack.effort(), Instant::now());
+        let (id, mut effort, begun) = (&attack.id, attack.effort(), Instant::now());
+        if users == Users::Mapped {
+            map(&mut t);
+            effort.rounds = (effort.rounds / 20).max(1);
+        }
         let Score { rounds, wins, ways } =
             score(&mut t, profile.to_str().unwrap(), &[], &attack, effort);
         println!("{id}: {rounds} rounds in {} s", begun.elapsed().as_secs());
@@ -286,6 +338,10 @@ fn check_holds(select: impl Fn(&Attack) -> bool) {
 }
 
 impl Attack {
+    fn is_tried_mapped(&self) -> bool {
+        MAPPED.contains(&self.id.as_str())
+    }
+
     fn is_about(&self, subjects: &[&str]) -> bool {
         subjects.iter().any(|subject| self.id.starts_with(subject))
     }
@@ -315,37 +371,47 @@ fn the_table_has_all_attacks() {
 
 #[test]
 fn races_beat_a_supervisor_that_checks_and_lets_go_on() {
-    check_wins(|attack| attack.beats == Beats::Naive);
+    check_wins(Users::Hosts, |attack| attack.beats == Beats::Naive);
 }
 
 #[test]
 fn races_about_callers_beat_a_supervisor_that_does_not_look_at_them() {
-    check_wins(|attack| attack.beats == Beats::Emulating);
+    check_wins(Users::Hosts, |attack| attack.beats == Beats::Emulating);
 }
 
 #[test]
 fn attacks_without_a_race_succeed_where_nothing_is_restricted() {
-    check_wins(|attack| !attack.is_race());
+    check_wins(Users::Hosts, |attack| !attack.is_race());
 }
 
 #[test]
 fn no_race_about_paths_is_won() {
-    check_holds(|attack| {
+    check_holds(Users::Hosts, |attack| {
         attack.is_race() && !attack.is_about_sockets() && !attack.is_about_callers()
     });
 }
 
 #[test]
 fn no_race_about_addresses_is_won() {
-    check_holds(Attack::is_about_sockets);
+    check_holds(Users::Hosts, Attack::is_about_sockets);
 }
 
 #[test]
 fn no_race_about_callers_is_won() {
-    check_holds(Attack::is_about_callers);
+    check_holds(Users::Hosts, Attack::is_about_callers);
 }
 
 #[test]
 fn no_attack_without_a_race_succeeds() {
-    check_holds(|attack| !attack.is_race());
+    check_holds(Users::Hosts, |attack| !attack.is_race());
+}
+
+#[test]
+fn in_a_user_namespace_attacks_win_where_they_should() {
+    check_wins(Users::Mapped, Attack::is_tried_mapped);
+}
+
+#[test]
+fn in_a_user_namespace_no_attack_wins() {
+    check_holds(Users::Mapped, Attack::is_tried_mapped);
 }
