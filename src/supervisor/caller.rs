@@ -10,6 +10,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 
 use brig_policy::call::files::Base;
+use brig_policy::call::ids::{self, Ids};
 use brig_policy::call::status::Status;
 use brig_policy::call::string::{Progress, Reading};
 use brig_policy::call::{Layout, Pointer, Span};
@@ -168,7 +169,10 @@ impl<'a> Call<'a> {
         }
         let mut identity = self.task()?.identity(&self.shared.group_changes)?;
         if identity.effective != 0 && self.shared.nesting == Nesting::Possible {
-            identity.effective = self.in_own_user_namespace(identity.effective)?;
+            // its capabilities are in force there, not here
+            if self.has_own_user_namespace()? {
+                identity.effective = 0;
+            }
         }
         Ok(self.identity.get_or_init(|| identity))
     }
@@ -178,12 +182,27 @@ impl<'a> Call<'a> {
         self.standing.assume(self.identity()?)
     }
 
-    /// The capabilities of a caller that has made itself a user namespace are in force there, not
-    /// here.
-    fn in_own_user_namespace(&self, effective: u64) -> Result<u64, Errno> {
+    /// Whether the caller has made itself a user namespace.
+    fn has_own_user_namespace(&self) -> Result<bool, Errno> {
         let directory = &self.task()?.directory;
         let theirs = self.looking(|| readlinkat(directory, "ns/user", Vec::new()))?;
-        Ok(if theirs.as_bytes() == self.shared.user_namespace { effective } else { 0 })
+        Ok(theirs.as_bytes() != self.shared.user_namespace)
+    }
+
+    /// An id that the caller names, as it is here.
+    ///
+    /// # Errors
+    /// EINVAL: its user namespace has no such id.
+    pub fn id(&self, ids: Ids, id: u32) -> Result<u32, Errno> {
+        if self.shared.nesting == Nesting::Refused || !self.has_own_user_namespace()? {
+            return Ok(id);
+        }
+        let name = match ids {
+            Ids::Users => "uid_map",
+            Ids::Groups => "gid_map",
+        };
+        let map = read_whole(&self.task()?.directory, name)?;
+        ids::outside(&map, id).ok_or(Errno::EINVAL)
     }
 
     /// Copies memory of the caller.

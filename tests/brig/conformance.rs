@@ -20,6 +20,8 @@ const FILES: &str = r#"
 name = "mediated-files"
 [files]
 deny = ["/work/**/*.denied"]
+[process]
+user_namespaces = true
 "#;
 
 /// The same where somebody wants to know of everything, so that no name is decided about before it is
@@ -30,6 +32,8 @@ name = "mediated-logged"
 deny = ["/work/**/*.denied"]
 [audit]
 log = "all"
+[process]
+user_namespaces = true
 "#;
 
 /// The same of every file that there is.
@@ -37,11 +41,15 @@ const EVERYWHERE: &str = r#"
 name = "mediated-everywhere"
 [files]
 deny = ["/**/*.denied"]
+[process]
+user_namespaces = true
 "#;
 
 /// The same for sockets.
 const SOCKETS: &str = r#"
 name = "mediated-sockets"
+[process]
+user_namespaces = true
 [network]
 connect = ["ip *", "unix *"]
 bind    = ["ip *", "unix *"]
@@ -96,6 +104,11 @@ const KNOWN_OF_FILES: &[Difference] = &[
         why: "magic links of other processes than the caller are refused",
     },
     BY_DESCRIPTOR,
+    Difference {
+        case: "capabilities in a user namespace of its own",
+        shows: Shows::Anywhere,
+        why: "they are in force there, where the supervisor is not",
+    },
 ];
 
 /// Those besides of 32-bit processes.

@@ -37,6 +37,7 @@ pub mod attribute;
 pub mod control;
 mod fields;
 pub mod files;
+pub mod ids;
 mod layout;
 pub mod limits;
 pub mod message;

@@ -7,6 +7,7 @@
 use std::os::fd::AsFd;
 
 use brig_policy::call::files::{Base, Empty, Request, Target};
+use brig_policy::call::ids::{self, Ids};
 use brig_policy::call::string::Reading;
 use brig_policy::call::time::{self, Form, Time, Times};
 use brig_policy::call::xattr::{self, Value};
@@ -123,9 +124,10 @@ fn set_mode(call: &Call<'_>, (found, _): &(Found, Permitted), mode: u32) -> Outc
 }
 
 fn set_owner(call: &Call<'_>, (found, _): &(Found, Permitted), uid: u32, gid: u32) -> Outcome {
+    let id = |ids, id| (id != u32::MAX).then(|| call.id(ids, id)).transpose();
+    let uid = id(Ids::Users, uid)?.map(Uid::from_raw);
+    let gid = id(Ids::Groups, gid)?.map(Gid::from_raw);
     begin(call)?;
-    let uid = (uid != u32::MAX).then(|| Uid::from_raw(uid));
-    let gid = (gid != u32::MAX).then(|| Gid::from_raw(gid));
     let fd = found.fd.as_fd();
     rustix::fs::chownat(fd, "", uid, gid, AtFlags::EMPTY_PATH).map_err(errno)?;
     Ok(Reply::Value(0))
@@ -177,11 +179,14 @@ fn attribute_name(call: &Call<'_>, name: Pointer) -> Result<Vec<u8>, Errno> {
 fn set_attribute(call: &Call<'_>, target: &Target, name: Pointer, value: Value) -> Outcome {
     let flags = XattrFlags::from_bits(value.flags()).ok_or(Errno::EINVAL)?;
     let name = attribute_name(call, name)?;
-    let value = match value.plan(call.layout)? {
+    let mut value = match value.plan(call.layout)? {
         Some(span) => call.copy(span)?,
         None => Vec::new(),
     };
     let found = permitted(call, target, Missing::MayBeNull)?;
+    if ids::are_in(&name) {
+        ids::replace(&mut value, |ids, id| call.id(ids, id))?;
+    }
     begin(call)?;
     rustix::fs::setxattr(found.0.by_descriptor(), &*name, &value, flags).map_err(errno)?;
     Ok(Reply::Value(0))

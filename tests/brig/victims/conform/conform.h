@@ -104,6 +104,7 @@ void attributes_cases(void);
 void values_cases(void);
 void noticed_cases(void);
 void short_cases(void);
+void nested_cases(void);
 void descriptors_cases(void);
 void identities_cases(void);
 void magic_cases(void);

@@ -150,6 +150,7 @@ int main(int count, char **arguments) {
     values_cases();
     noticed_cases();
     short_cases();
+    nested_cases();
     descriptors_cases();
     identities_cases();
     magic_cases();

@@ -79,7 +79,7 @@ static void value_cases(void) {
             attempt(try_value, &value, "an attribute of %zu bytes that are nowhere, flags %d", SIZES[size], flags);
         }
     // version 2; the owner, a user, the group, the mask, the others
-    static const uint32_t LIST[] = {2, 6 | 1 << 16, UINT32_MAX, 6 << 16 | 2, USER, 4 << 16 | 4, UINT32_MAX,
+    static const uint32_t LIST[] = {2, 6 << 16 | 1, UINT32_MAX, 6 << 16 | 2, USER, 4 << 16 | 4, UINT32_MAX,
                                     6 << 16 | 16, UINT32_MAX, 4 << 16 | 32, UINT32_MAX};
     static const struct {
         const char *name;
