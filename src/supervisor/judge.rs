@@ -5,8 +5,8 @@ use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use brig_policy::decide::{
-    Basis, Decider, Decision, FileOperation, List, NetworkOperation, Operation, SyscallOperation,
-    Verdict,
+    Basis, Decider, Decision, FileKind, FileOperation, List, NetworkOperation, Operation,
+    RenameTarget, SyscallOperation, Verdict,
 };
 use brig_policy::path::AbsPath;
 use brig_policy::plan::files::Grant;
@@ -91,14 +91,19 @@ impl Native {
     }
 
     fn lose(&self, path: &AbsPath) {
-        if !self.names.contains(path.as_bytes()) {
-            return;
-        }
-        for (granted, at) in self.grants.iter().map(|(granted, at)| (granted.as_ref(), at)) {
-            if AbsPath::new(granted).is_ok_and(|granted| is_beneath(&granted, path)) {
-                at.is_lost.store(true, Ordering::SeqCst);
-            }
-        }
+        self.beneath(path).for_each(|granted| granted.is_lost.store(true, Ordering::SeqCst));
+    }
+
+    fn has_beneath(&self, path: &AbsPath) -> bool {
+        self.beneath(path).next().is_some()
+    }
+
+    /// At and beneath a path.
+    fn beneath<'a>(&'a self, path: &'a AbsPath) -> impl Iterator<Item = &'a Granted> {
+        let grants = self.names.contains(path.as_bytes()).then_some(&self.grants);
+        let is_there = |granted: &[u8]| AbsPath::new(granted).is_ok_and(|it| is_beneath(&it, path));
+        let grants = grants.into_iter().flatten();
+        grants.filter(move |(granted, _)| is_there(granted)).map(|(_, granted)| granted)
     }
 
     fn granted(&self, path: &AbsPath) -> AccessSet {
@@ -162,6 +167,24 @@ impl Judge {
     /// Whether nobody but brig makes or removes this name.
     pub fn holds_name(&self, path: &AbsPath) -> bool {
         self.is_mixed(path, Access::Create) || self.is_mixed(path, Access::Delete)
+    }
+
+    /// Whether the kernel grants something to a directory or beneath it that has not lost its name,
+    /// which would keep it by any other.
+    pub fn grants_beneath(&self, path: &AbsPath) -> bool {
+        self.native.has_beneath(path)
+    }
+
+    /// Whether nothing that is allowed to a directory, or beneath it, is denied where it is moved to.
+    pub fn allows_as_much(&self, from: &AbsPath, to: &AbsPath) -> bool {
+        // who moved it back would gain nothing
+        let back = FileOperation::Rename {
+            from: to.clone(),
+            to: from.clone(),
+            target: RenameTarget::New,
+            kind: FileKind::Directory,
+        };
+        self.decider.verdict(&Operation::File(back)) == Verdict::Allow
     }
 
     /// This name is about to be removed or to become another file's.

@@ -6,101 +6,33 @@
 //! and each has to win where it should: races against a supervisor that checks a call and lets it go
 //! on, the others where nothing is restricted.
 //!
-//! A race is tried 100,000 times, or as often as `BRIG_RACE_ROUNDS` says, and fails where that takes
-//! too long: no race passes for want of time.
+//! A race is tried 100,000 times, or as often as `BRIG_RACE_ROUNDS` says, and fails where that takes too
+//! long: no race passes for want of time.
+
+mod table;
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Runner, Test, victims};
+use crate::harness::{Runner, Test, process, victims};
 use crate::namespaces::add_user_namespace;
 use crate::test;
-
-/// Forbids what the attacks want, and nothing that they need.
-const ATTACKED: &str = r#"
-name = "attacked"
-[files]
-deny = ["/work/**/*.denied"]
-[network]
-connect = [
-  "tcp 127.0.0.1:1-7776", "tcp 127.0.0.1:7778-65535", "tcp [::1]:1-7776", "tcp [::1]:7778-65535",
-  "udp 127.0.0.1", "udp [::1]", "udp 127.0.0.3", "unix /work/open/*",
-]
-bind    = ["tcp 127.0.0.0/8", "udp 127.0.0.0/8", "tcp [::1]", "udp [::1]", "unix *"]
-[process]
-user_namespaces = true
-"#;
-
-/// Directories that take everything and in which nothing may be read.
-const BOXES: &str = r#"
-name = "boxes"
-[files]
-read  = [{ path = "/", except = ["/work/*.box"] }]
-write = [
-  { path = "/work", except = ["/work/*.box"] },
-  { path = "/work/*.box", access = ["create", "delete"] },
-]
-"#;
-
-/// Nothing may be changed, and the kernel knows it.
-const READ_ONLY: &str = r#"
-name = "read-only"
-[files]
-read  = ["/"]
-write = []
-"#;
-
-/// Beside what may be changed, which the supervisor tells apart.
-const READ_ONLY_BESIDE: &str = r#"
-name = "read-only-beside"
-[files]
-read  = ["/"]
-write = ["/work/*.written"]
-"#;
-
-/// With no rule about files nothing keeps a workload from mounting.
-const SOCKETS: &str = r#"
-name = "sockets"
-[network]
-connect = ["unix /work/open/*"]
-[process]
-user_namespaces = true
-"#;
-
-/// No kind of socket is denied, but an address.
-const ALL_BUT_ONE: &str = r#"
-name = "all-but-one"
-[network]
-deny = ["ip 127.0.0.2"]
-"#;
+use crate::workload::ignore_and_block_everything;
+use table::{Attack, Beats, Place, Processes, table};
 
 /// How often a race is tried.
 const ROUNDS: u64 = 100_000;
 /// How many seconds those may take: several times what they take on a machine that is not busy.
-const LONGEST: u64 = 600;
+const LONGEST: u64 = 300;
 /// And how many a race has to win where it should, or an attack that is no race.
 const LONG: u64 = 40;
 /// For the container that it is made in.
 const AROUND: Duration = Duration::from_secs(60);
-
-/// What wins where, from the table.
-struct Attack {
-    id: String,
-    beats: Beats,
-    ways: usize,
-    profile: &'static str,
-    /// Where what is attacked lies.
-    place: Place,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
-    Rootfs,
-    Memory,
-}
 
 /// How often it is tried, and for how many seconds at most.
 #[derive(Clone, Copy)]
@@ -109,11 +41,23 @@ struct Effort {
     seconds: u64,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Beats {
-    Naive,
-    Emulating,
-    Bare,
+/// A process that no container has to do with, and that shows which signals have come.
+struct Outsider(Child);
+
+impl Outsider {
+    fn start() -> Self {
+        let mut command = Command::new("sleep");
+        command.arg("1000").process_group(0).stdout(Stdio::null());
+        ignore_and_block_everything(&mut command);
+        Self(process::spawn(&mut command).unwrap())
+    }
+}
+
+impl Drop for Outsider {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
 }
 
 /// What an attack has printed.
@@ -121,43 +65,6 @@ struct Score {
     rounds: u64,
     wins: u64,
     ways: Vec<String>,
-}
-
-fn table() -> Vec<Attack> {
-    let text = include_str!("attacks.toml");
-    let entries = text.split("[[attack]]").skip(1);
-    let given = |entry: &str, name: &str| {
-        let line = entry.lines().find_map(|line| line.strip_prefix(name)?.trim().strip_prefix('='));
-        line.map(|value| value.trim().trim_matches('"').to_owned())
-    };
-    let field = |entry: &str, name: &str| {
-        given(entry, name).unwrap_or_else(|| panic!("no {name} in {entry}"))
-    };
-    let attack = |entry: &str| Attack {
-        id: field(entry, "id"),
-        beats: match field(entry, "beats").as_str() {
-            "naive" => Beats::Naive,
-            "emulating" => Beats::Emulating,
-            "bare" => Beats::Bare,
-            other => panic!("nothing is called {other}"),
-        },
-        ways: field(entry, "ways").parse().unwrap(),
-        profile: match given(entry, "profile").as_deref() {
-            None => ATTACKED,
-            Some("all-but-one") => ALL_BUT_ONE,
-            Some("boxes") => BOXES,
-            Some("read-only") => READ_ONLY,
-            Some("read-only-beside") => READ_ONLY_BESIDE,
-            Some("sockets") => SOCKETS,
-            Some(other) => panic!("no profile is called {other}"),
-        },
-        place: match given(entry, "place").as_deref() {
-            None => Place::Rootfs,
-            Some("memory") => Place::Memory,
-            Some(other) => panic!("no place is called {other}"),
-        },
-    };
-    entries.map(attack).collect()
 }
 
 impl Attack {
@@ -168,7 +75,8 @@ impl Attack {
         }
         let wanted = std::env::var("BRIG_RACE_ROUNDS").map(|rounds| rounds.parse().unwrap());
         let rounds: u64 = wanted.unwrap_or(ROUNDS);
-        Effort { rounds: rounds.try_into().unwrap(), seconds: LONGEST * rounds.div_ceil(ROUNDS) }
+        let seconds = LONGEST * rounds.div_ceil(ROUNDS);
+        Effort { rounds: rounds.try_into().unwrap(), seconds }
     }
 }
 
@@ -177,31 +85,7 @@ impl Effort {
     const TO_WIN: Self = Self { rounds: -10_000_000, seconds: LONG };
 }
 
-/// Some of all kinds, that are tried in a user namespace, too, a twentieth as often.
-const MAPPED: [&str; 20] = [
-    "NT-01-thread",
-    "NT-18-directory-for-link",
-    "NT-18-create",
-    "NT-18-rename",
-    "NT-18-chmod",
-    "NT-18-cut",
-    "NT-08-directory-number",
-    "NT-08-working-directory",
-    "NT-02-connect",
-    "NT-02-connect-unix",
-    "NT-02-sendmsg-pointer",
-    "NT-18-connect-link",
-    "NT-10",
-    "NT-19-number",
-    "NT-08-tree",
-    "LL-01",
-    "LL-02",
-    "LL-14",
-    "LL-16",
-    "NT-30",
-];
-
-/// Whether the container has a user namespace, which root has made.
+/// Whether the container has a user namespace.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Users {
     Hosts,
@@ -220,7 +104,7 @@ fn map(t: &mut Test) {
 }
 
 /// Puts what is attacked into the root filesystem, and the programs.
-fn plant(t: &mut Test, place: Place) {
+fn plant(t: &mut Test, attack: &Attack) -> Outsider {
     for directory in ["/work", "/elsewhere"] {
         fs::remove_dir_all(t.bundle.file(directory)).unwrap_or_default();
     }
@@ -232,6 +116,8 @@ fn plant(t: &mut Test, place: Place) {
         .current_dir(&t.bundle.rootfs())
         .run()
         .ok();
+    let outsider = Outsider::start();
+    fs::write(t.bundle.file("/work/outsider"), outsider.0.id().to_string()).unwrap();
     // more than a workload usually has: what holds is the policy
     t.bundle.capabilities(&[
         "CAP_CHECKPOINT_RESTORE",
@@ -247,12 +133,18 @@ fn plant(t: &mut Test, place: Place) {
     ]);
     t.bundle.config["linux"]["seccomp"] = json!({ "defaultAction": "SCMP_ACT_ALLOW" });
     t.bundle.config["process"]["cwd"] = json!("/work");
+    t.bundle.without_namespace("pid");
+    if attack.processes == Processes::Own {
+        let namespaces = t.bundle.config["linux"]["namespaces"].as_array_mut().unwrap();
+        namespaces.push(json!({ "type": "pid" }));
+    }
     let mounts = t.bundle.config["mounts"].as_array_mut().unwrap();
     mounts.retain(|mount| mount["destination"] != "/work");
-    if place == Place::Memory {
+    if attack.place == Place::Memory {
         let options = ["tmpcopyup"];
         mounts.push(json!({ "destination": "/work", "type": "tmpfs", "options": options }));
     }
+    outsider
 }
 
 /// Runs an attack in a container, below another program perhaps, and reads what it prints.
@@ -291,12 +183,12 @@ fn check_wins(users: Users, select: impl Fn(&Attack) -> bool) {
     let mut t = test!();
     let mut failed = Vec::new();
     for attack in table().into_iter().filter(select) {
-        plant(&mut t, attack.place);
+        let _outsider = plant(&mut t, &attack);
+        // the root of a user namespace has fewer
+        let ways = if users == Users::Mapped { 1 } else { attack.ways };
         if users == Users::Mapped {
             map(&mut t);
         }
-        // the root of a user namespace has fewer
-        let ways = if users == Users::Mapped { 1 } else { attack.ways };
         let loses = |score: &Score| score.wins == 0 || score.ways.len() < ways;
         let mut score = score_where_it_wins(&mut t, &attack);
         // a machine that is busy gives a race few chances: two more
@@ -317,7 +209,7 @@ fn check_holds(users: Users, select: impl Fn(&Attack) -> bool) {
     let mut t = test!();
     let mut failed = Vec::new();
     for attack in table().into_iter().filter(select) {
-        plant(&mut t, attack.place);
+        let _outsider = plant(&mut t, &attack);
         let profile = t.profile("attacked.toml", attack.profile);
         let (id, mut effort, begun) = (&attack.id, attack.effort(), Instant::now());
         if users == Users::Mapped {
@@ -335,28 +227,6 @@ fn check_holds(users: Users, select: impl Fn(&Attack) -> bool) {
         }
     }
     assert!(failed.is_empty(), "does not hold:\n{}", failed.join("\n"));
-}
-
-impl Attack {
-    fn is_tried_mapped(&self) -> bool {
-        MAPPED.contains(&self.id.as_str())
-    }
-
-    fn is_about(&self, subjects: &[&str]) -> bool {
-        subjects.iter().any(|subject| self.id.starts_with(subject))
-    }
-
-    fn is_race(&self) -> bool {
-        self.beats != Beats::Bare
-    }
-
-    fn is_about_sockets(&self) -> bool {
-        self.is_about(&["NT-02", "NT-18-connect"])
-    }
-
-    fn is_about_callers(&self) -> bool {
-        self.is_about(&["NT-05", "NT-10", "NT-19", "NT-33"])
-    }
 }
 
 #[test]

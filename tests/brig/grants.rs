@@ -2,8 +2,9 @@
 //! What the kernel grants beside a supervisor: programs that run, names that come and go.
 
 use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
+use crate::harness::Test;
 use crate::regions::{KEYS, script};
 use crate::test;
 
@@ -90,4 +91,25 @@ fn a_program_is_read_by_none_of_its_later_names_that_may_not_be_read() {
     // the shell reads its script by the name that it is given
     assert_eq!(out.stdout, "run\n#!/bin/sh\necho run\nnew\n", "{out:?}");
     assert_eq!(out.stderr.matches("denied").count(), 3, "{out:?}");
+}
+
+/// What the kernel grants to a directory follows it to wherever it is moved.
+#[test]
+fn a_directory_takes_no_grant_to_where_a_pattern_denies() {
+    let mut t = test!();
+    for name in ["/plain/sub/file", "/other/file"] {
+        t.bundle.install(name, "text\n", 0o644);
+    }
+    let number = |t: &Test, name: &str| fs::metadata(t.bundle.file(name)).unwrap().ino();
+    let before = ["/plain", "/other"].map(|name| number(&t, name));
+    // it is copied, file by file, as to another mount
+    let out = script(
+        &mut t,
+        KEYS,
+        "mv /plain /work/plain && mv /other /else && cat /work/plain/sub/file",
+    );
+    out.ok().prints("text");
+    assert!(!t.bundle.file("/plain").exists());
+    assert_ne!(number(&t, "/work/plain"), before[0]);
+    assert_eq!(number(&t, "/else"), before[1], "where nothing is denied it is moved");
 }

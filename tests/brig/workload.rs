@@ -231,7 +231,7 @@ fn signals_that_the_caller_ignores_and_blocks_are_not_inherited() {
 
 /// As a careless parent leaves it: all signals ignored and blocked, those of the C library (32, 33)
 /// too, which its functions do not reach.
-fn ignore_and_block_everything(command: &mut std::process::Command) {
+pub fn ignore_and_block_everything(command: &mut std::process::Command) {
     #[repr(C)]
     struct KernelAction {
         handler: usize,

@@ -41,7 +41,7 @@ struct attack {
 };
 
 extern const struct attack PATH_RACES[], OPEN_RACES[], SOCKET_RACES[], TASK_RACES[], WAITING_RACES[];
-extern const struct attack FILE_ATTACKS[], TREE_ATTACKS[], NETWORK_ATTACKS[];
+extern const struct attack FILE_ATTACKS[], TREE_ATTACKS[], NETWORK_ATTACKS[], SIGNAL_ATTACKS[];
 
 // main.c: a race goes on while there are rounds and time left
 int race_on(void);

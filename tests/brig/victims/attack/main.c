@@ -53,7 +53,8 @@ void require(long result, const char *what) {
 }
 
 static const struct attack *const GROUPS[] = {PATH_RACES,    OPEN_RACES,   SOCKET_RACES, TASK_RACES,
-                                              WAITING_RACES, FILE_ATTACKS, TREE_ATTACKS, NETWORK_ATTACKS};
+                                              WAITING_RACES, FILE_ATTACKS, TREE_ATTACKS, NETWORK_ATTACKS,
+                                              SIGNAL_ATTACKS};
 
 static void for_each(void (*action)(const struct attack *, const char *), const char *id) {
     for (size_t group = 0; group < sizeof GROUPS / sizeof *GROUPS; group++)

@@ -45,17 +45,17 @@ OPENING(existing_below, directory_for_link, "way/target", MAKING)
 OPENING(existing_below_from_root, directory_for_link, "/work/way/target", MAKING)
 
 // A box takes what is put into it and nothing in it may be read; what is once in there cannot get out,
-// since it would gain by that. So each time a new directory is put into it while a thread that is in the
-// directory opens a file, and then the secret is put into the directory, which has another name by then:
+// since it would gain by that. So each time a new directory is put into it while threads that are in the
+// directory open a file, and then the secret is put into the directory, which has another name by then:
 // neither the secret nor anything that may be read ever was at "moving/inside".
-enum { GROUPS = 1000 };
+// Groups make whoever becomes a thread take longer. With so many it takes as long as a move.
+enum { OPENERS = 3, GROUPS = 500 };
 
 static struct {
     int work;
     sem_t begun;
 } moving;
 
-// By a thread with so many groups that it takes whoever becomes it long.
 static void open_in_moved(void *argument) {
     static const gid_t groups[GROUPS];
     static _Thread_local int apart;
@@ -70,12 +70,14 @@ static void open_in_moved(void *argument) {
         won("read");
 }
 
-static void move_into_box(void) {
+static void move_into_box(long round) {
     while (!sem_trywait(&moving.begun))
         ;
     require(mkdir("moving", 0700), "mkdir");
-    sem_wait(&moving.begun);
-    for (int turn = 0; turn < 8; turn++)
+    // each that begins is a round
+    for (int begun = 0; begun < OPENERS && (!begun || race_on()); begun++)
+        sem_wait(&moving.begun);
+    for (long turn = round % 16; turn; turn--)
         linger();
     require(rename("moving", "unread.box/moving"), "rename the directory");
     require(rename("unread.box/secret", "unread.box/moving/inside"), "rename the secret");
@@ -85,16 +87,18 @@ static void move_into_box(void) {
 }
 
 static void moved_directory(void) {
-    struct racer racer;
+    struct racer racers[OPENERS];
     // not the way by which it came here: what may be written is another mount
     require(chdir("/work"), "/work");
     moving.work = open(".", O_PATH | O_CLOEXEC);
     require(moving.work, ".");
     sem_init(&moving.begun, 0, 0);
-    begin(&racer, open_in_moved, NULL);
-    while (race_on())
-        move_into_box();
-    end(&racer);
+    for (int one = 0; one < OPENERS; one++)
+        begin(&racers[one], open_in_moved, NULL);
+    for (long round = 0; race_on(); round++)
+        move_into_box(round);
+    for (int one = 0; one < OPENERS; one++)
+        end(&racers[one]);
 }
 
 const struct attack OPEN_RACES[] = {

@@ -68,10 +68,16 @@ static int exists(const char *name) {
     return !fstatat(AT_FDCWD, name, &is, 0);
 }
 
-// A process with a number that was just another's, where that is possible.
+// A process with a number that was just another's, where that is possible: in the host's pid namespace
+// somebody else may have it by now.
 static pid_t fork_as(pid_t number) {
+    int tries = 1000;
     struct clone_args arguments = {.exit_signal = SIGCHLD, .set_tid = (unsigned long)&number, .set_tid_size = 1};
-    long child = syscall(SYS_clone3, &arguments, sizeof arguments);
+    long child;
+    // that of a thread is free a moment after its process has been waited for
+    do
+        child = syscall(SYS_clone3, &arguments, sizeof arguments);
+    while (child < 0 && errno == EEXIST && tries--);
     return child < 0 ? fork() : (pid_t)child;
 }
 
@@ -114,23 +120,34 @@ static void reuse(void) {
     }
 }
 
+// Threads of one process make directories at once, and are killed at once.
+enum { TOGETHER = 4 };
+
 static struct making {
-    char name[32];
-    volatile pid_t *number;
+    char names[TOGETHER][32];
+    volatile pid_t *numbers;
 } making;
 
-static void *make_at_address(void *argument) {
-    (void)argument;
-    *making.number = (pid_t)syscall(SYS_gettid);
-    syscall(SYS_mkdirat, AT_FDCWD, making.name, 0700);
-    return NULL;
+static int make_at_address(void *name) {
+    making.numbers[(char(*)[32])name - making.names] = (pid_t)syscall(SYS_gettid);
+    syscall(SYS_mkdirat, AT_FDCWD, name, 0700);
+    return 0;
 }
 
-static _Noreturn void make_by_thread(void) {
-    pthread_t thread;
-    if (!chdir("way") && !pthread_create(&thread, NULL, make_at_address, NULL))
-        pthread_join(thread, NULL);
-    _exit(0);
+// By clone(2), since pthread_create(3) takes longer than the call.
+static _Noreturn void make_by_threads(void) {
+    static char stacks[TOGETHER][16 << 10] __attribute__((aligned(16)));
+    const int all = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM;
+    require(chdir("way"), "way");
+    for (int one = 0; one < TOGETHER; one++)
+        require(clone(make_at_address, stacks[one] + sizeof *stacks, all, making.names[one]), "clone");
+    for (;;)
+        pause();
+}
+
+static void name_all(const char *of, long round) {
+    for (int one = 0; one < TOGETHER; one++)
+        snprintf(making.names[one], sizeof *making.names, "%s%ld", of, round + one);
 }
 
 // Anything but the first's own name in its own place.
@@ -142,37 +159,58 @@ static int made_for_another(long round) {
     return exists(mixed[0]) || exists(mixed[1]) || exists(mixed[2]);
 }
 
-// The same of a thread's number, and of memory, too: the second has another name at the address where
-// the first had its own, and is where it could make it, but makes nothing.
-static void reuse_of_thread(void) {
+static void end_threads(pid_t first, long round) {
+    for (int one = 0; one < TOGETHER; one++)
+        while (!making.numbers[one])
+            sched_yield();
+    linger_for(round / TOGETHER % 32);
+    kill(first, SIGKILL);
+    waitpid(first, NULL, 0);
+}
+
+static _Noreturn void be_elsewhere(void) {
+    (void)!chdir("open");
+    linger_for(24);
+    _exit(0);
+}
+
+// What the first makes is theirs to make, and in the way of nobody.
+static void look_at(long round) {
     char made[64];
-    making.number = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    for (long round = 0; race_on(); round++) {
-        snprintf(making.name, sizeof making.name, "first%ld", round);
-        *making.number = 0;
-        pid_t first = fork();
+    // one that was made late is found later
+    if (made_for_another(round) || made_for_another(round - TOGETHER))
+        won("made");
+    snprintf(made, sizeof made, "way/first%ld", round);
+    rmdir(made);
+}
+
+// The same of threads' numbers, and of memory, too: those that have them then have other names at the
+// addresses where the first had theirs, and are where they could make them, but make nothing.
+static void reuse_of_thread(void) {
+    const size_t size = TOGETHER * sizeof *making.numbers;
+    making.numbers = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    for (long round = 0; race_on(); round += TOGETHER) {
+        // the first of several
+        for (int one = 1; one < TOGETHER && race_on(); one++)
+            ;
+        name_all("first", round);
+        memset((void *)making.numbers, 0, size);
+        pid_t first = fork(), seconds[TOGETHER];
         require(first, "fork");
         if (!first)
-            make_by_thread();
-        snprintf(making.name, sizeof making.name, "second%ld", round);
-        while (!*making.number)
-            sched_yield();
-        linger_for(round % 32);
-        kill(first, SIGKILL);
-        waitpid(first, NULL, 0);
-        pid_t second = fork_as(*making.number);
-        require(second, "fork");
-        if (!second) {
-            (void)!chdir("open");
-            linger_for(24);
-            _exit(0);
+            make_by_threads();
+        name_all("second", round);
+        end_threads(first, round);
+        for (int one = 0; one < TOGETHER; one++) {
+            seconds[one] = fork_as(making.numbers[one]);
+            require(seconds[one], "fork");
+            if (!seconds[one])
+                be_elsewhere();
         }
-        waitpid(second, NULL, 0);
-        // one that was made late is found later
-        if (made_for_another(round) || made_for_another(round - 1))
-            won("made");
-        snprintf(made, sizeof made, "way/first%ld", round);
-        rmdir(made);
+        for (int one = 0; one < TOGETHER; one++)
+            waitpid(seconds[one], NULL, 0);
+        for (int one = 0; one < TOGETHER; one++)
+            look_at(round + one);
     }
 }
 

@@ -4,18 +4,22 @@
 //
 // At its caller's end a call may be about to begin, and nobody can tell a supervisor that has yet to
 // notice from one that never will. So each look comes when even one on a busy machine has noticed, and
-// is at many callers: at few first, which is enough where nobody looks after them.
+// is at what very many callers have left: whatever is left of one stays.
 
 #include "attack.h"
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
+#include <stdlib.h>
+#include <sys/wait.h>
 #include <time.h>
 
-enum { FEWEST = 256, MOST = 32768 };
-// As many wait at once; more would wait for each other.
-enum { WAITING = 128 };
-// Milliseconds until the callers wait, and until nothing of theirs may be left.
-enum { BEGUN = 100, NOTICED = 3000 };
+// How many there are at once, and between two looks.
+enum { CALLERS = 400, BETWEEN = 20000 };
+// Milliseconds until the callers wait, or most of them do, and until nothing of theirs may be left.
+enum { BEGUN = 60, NOTICED = 3000 };
+// And in which somebody comes, if there is somebody.
+enum { EMPTY = 100 };
 // Seconds in which a call of one's own has to be answered.
 enum { ANSWERED = 10 };
 
@@ -25,35 +29,47 @@ static void rest(long milliseconds) {
         ;
 }
 
-static pid_t begin_caller(void (*call)(void)) {
-    pid_t caller = fork();
-    require(caller, "fork");
-    if (caller)
-        return caller;
-    call();
+static _Noreturn int call_and_stay(void *call) {
+    ((void (*)(void))call)();
     for (;;)
         pause();
 }
 
-// Most callers are killed at once, so that their calls are anywhere; the rest when they wait.
-static int end_callers(void (*call)(void)) {
-    static int most = FEWEST / 2;
-    pid_t waiting[WAITING];
+// A process of its own that has its memory in common with all others, which is quickly made and gone.
+static pid_t begin_caller(int number, void (*call)(void)) {
+    static char stacks[CALLERS][16 << 10] __attribute__((aligned(16)));
+    pid_t caller = clone(call_and_stay, stacks[number] + sizeof *stacks, CLONE_VM | SIGCHLD, (void *)call);
+    require(caller, "clone");
+    return caller;
+}
+
+// Every other caller is killed at once, so that its call is anywhere; the rest when they wait, or when
+// theirs, too, are anywhere.
+static int end_some(void (*call)(void)) {
+    pid_t waiting[CALLERS];
     int begun = 0, count = 0;
-    most = most < MOST ? 2 * most : MOST;
-    for (; begun < most && race_on(); begun++) {
-        pid_t caller = begin_caller(call);
-        if (begun % (most / WAITING) == 1) {
+    for (; begun < CALLERS && race_on(); begun++) {
+        pid_t caller = begin_caller(begun, call);
+        if (begun % 2) {
             waiting[count++] = caller;
         } else {
             linger();
             end_process(caller);
         }
     }
-    rest(BEGUN);
+    rest(rand() % BEGUN);
+    for (int one = 0; one < count; one++)
+        kill(waiting[one], SIGKILL);
     while (count)
-        end_process(waiting[--count]);
+        waitpid(waiting[--count], NULL, 0);
     return begun;
+}
+
+static int end_callers(void (*call)(void)) {
+    int ended = 0, some = CALLERS;
+    for (; ended < BETWEEN && some == CALLERS; ended += some)
+        some = end_some(call);
+    return ended;
 }
 
 static void nothing(int signal) {
@@ -150,7 +166,7 @@ static void connections(void) {
         rest(NOTICED);
         int came = has_come(&full);
         struct pollfd ready = {.fd = full.fd, .events = POLLIN};
-        while (poll(&ready, 1, BEGUN) > 0)
+        while (poll(&ready, 1, EMPTY) > 0)
             came += has_come(&full);
         for (; came > own; came--)
             won("connected");
