@@ -28,7 +28,7 @@ use table::{Attack, Beats, Place, Processes, table};
 /// How often a race is tried.
 const ROUNDS: u64 = 100_000;
 /// How many seconds those may take: several times what they take on a machine that is not busy.
-const LONGEST: u64 = 300;
+const LONGEST: u64 = 600;
 /// And how many a race has to win where it should, or an attack that is no race.
 const LONG: u64 = 40;
 /// For the container that it is made in.
