@@ -5,8 +5,8 @@ use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use brig_policy::decide::{
-    Basis, Decider, Decision, FileKind, FileOperation, List, NetworkOperation, Operation,
-    RenameTarget, SyscallOperation, Verdict,
+    Basis, Decider, Decision, FileOperation, List, NetworkOperation, Operation, SyscallOperation,
+    Verdict,
 };
 use brig_policy::path::AbsPath;
 use brig_policy::plan::files::Grant;
@@ -169,22 +169,10 @@ impl Judge {
         self.is_mixed(path, Access::Create) || self.is_mixed(path, Access::Delete)
     }
 
-    /// Whether the kernel grants something to a directory or beneath it that has not lost its name,
-    /// which would keep it by any other.
+    /// Whether the kernel grants something to a directory or beneath it, which would keep that by any
+    /// other name.
     pub fn grants_beneath(&self, path: &AbsPath) -> bool {
         self.native.has_beneath(path)
-    }
-
-    /// Whether nothing that is allowed to a directory, or beneath it, is denied where it is moved to.
-    pub fn allows_as_much(&self, from: &AbsPath, to: &AbsPath) -> bool {
-        // who moved it back would gain nothing
-        let back = FileOperation::Rename {
-            from: to.clone(),
-            to: from.clone(),
-            target: RenameTarget::New,
-            kind: FileKind::Directory,
-        };
-        self.decider.verdict(&Operation::File(back)) == Verdict::Allow
     }
 
     /// This name is about to be removed or to become another file's.

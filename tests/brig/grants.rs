@@ -93,23 +93,16 @@ fn a_program_is_read_by_none_of_its_later_names_that_may_not_be_read() {
     assert_eq!(out.stderr.matches("denied").count(), 3, "{out:?}");
 }
 
-/// What the kernel grants to a directory follows it to wherever it is moved.
+/// What the kernel grants to a directory would follow it to wherever it is moved.
 #[test]
-fn a_directory_takes_no_grant_to_where_a_pattern_denies() {
+fn a_directory_takes_no_grant_to_another_name() {
     let mut t = test!();
-    for name in ["/plain/sub/file", "/other/file"] {
-        t.bundle.install(name, "text\n", 0o644);
-    }
+    t.bundle.install("/plain/sub/file", "text\n", 0o644);
     let number = |t: &Test, name: &str| fs::metadata(t.bundle.file(name)).unwrap().ino();
-    let before = ["/plain", "/other"].map(|name| number(&t, name));
-    // it is copied, file by file, as to another mount
-    let out = script(
-        &mut t,
-        KEYS,
-        "mv /plain /work/plain && mv /other /else && cat /work/plain/sub/file",
-    );
-    out.ok().prints("text");
+    let before = number(&t, "/plain");
+    // it is copied, file by file, as to another mount; the copy can be moved
+    let steps = "mv /plain /else && mv /else /work/plain && cat /work/plain/sub/file";
+    script(&mut t, KEYS, steps).ok().prints("text");
     assert!(!t.bundle.file("/plain").exists());
-    assert_ne!(number(&t, "/work/plain"), before[0]);
-    assert_eq!(number(&t, "/else"), before[1], "where nothing is denied it is moved");
+    assert_ne!(number(&t, "/work/plain"), before);
 }

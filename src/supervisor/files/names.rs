@@ -14,7 +14,6 @@ use std::os::fd::{AsFd, OwnedFd};
 use brig_policy::call::Pointer;
 use brig_policy::call::files::{At, Empty, Request};
 use brig_policy::decide::{FileKind, FileOperation, RenameTarget};
-use brig_policy::path::AbsPath;
 use brig_policy::policy::{Access, Errno};
 use rustix::fs::{
     AtFlags, CWD, FileType, Mode, RenameFlags, StatxFlags, linkat, mkdirat, mknodat, renameat_with,
@@ -307,10 +306,11 @@ fn move_name(call: &Call<'_>, (old, new): (Entry, Entry), flags: RenameFlags) ->
     if !ours {
         return to_kernel(call, &NEEDS);
     }
-    let is_directory = |found: Option<&Found>| found.is_some_and(Found::is_directory);
-    if (is_directory(Some(&source)) && keeps_too_much(call, &old_path, &new_path))
-        || (exchange && is_directory(target.as_ref()) && keeps_too_much(call, &new_path, &old_path))
-    {
+    // what the kernel grants to a directory would follow it to where less may be allowed, and be
+    // granted to what is made there later, too: programs copy it, then
+    let keeps = |found: &Found, path| found.is_directory() && judge.grants_beneath(path);
+    let other = target.as_ref().filter(|_| exchange);
+    if keeps(&source, &old_path) || other.is_some_and(|found| keeps(found, &new_path)) {
         return Err(Errno::EXDEV);
     }
     call.assume()?;
@@ -333,13 +333,6 @@ fn move_name(call: &Call<'_>, (old, new): (Entry, Entry), flags: RenameFlags) ->
     };
     moved.map_err(errno)?;
     Ok(Reply::Value(0))
-}
-
-/// Whether a directory to which the kernel grants something by itself would keep that where less is
-/// allowed: to what is made there later, too. Programs copy it, then.
-fn keeps_too_much(call: &Call<'_>, from: &AbsPath, to: &AbsPath) -> bool {
-    let judge = &call.shared.judge;
-    judge.grants_beneath(from) && !judge.allows_as_much(from, to)
 }
 
 /// `RENAME_WHITEOUT` makes a device, which is for file systems that lie over others.
