@@ -15,7 +15,8 @@ mod texts;
 use brig_policy::call::address::{Action, Destination, Socket};
 use brig_policy::call::string::Progress;
 use brig_policy::call::{
-    Layout, Pointer, Span, address, attribute, control, message, open, string, time, vector, xattr,
+    Layout, Pointer, Span, address, attribute, control, ids, message, open, string, time, vector,
+    xattr,
 };
 use brig_policy::policy::Errno;
 
@@ -25,7 +26,7 @@ const TYPES: [i32; 4] = [1, 2, 3, 5];
 const PROTOCOLS: [i32; 10] = [0, 1, 6, 17, 33, 58, 132, 136, 256, 262];
 
 /// How many decoders the first byte chooses among.
-pub const DECODERS: u8 = 15;
+pub const DECODERS: u8 = 16;
 
 /// The bytes of a register, then memory.
 struct Input<'d> {
@@ -83,7 +84,8 @@ pub fn check(data: &[u8]) -> bool {
         11 => registers::sockets(input),
         12 => texts::status(input),
         13 => texts::soft(input),
-        _ => texts::mount_points(input),
+        14 => texts::mount_points(input),
+        _ => lists(input),
     }
 }
 
@@ -254,6 +256,21 @@ fn extended(mut input: Input<'_>) -> bool {
         Err(errno) => assert!(matches!(errno, Errno::E2BIG | Errno::EFAULT), "{errno}"),
     }
     true
+}
+
+/// A list of access and a map of ids: ids in the list change, and nothing else.
+fn lists(mut input: Input<'_>) -> bool {
+    let offset = u32::from_le_bytes(input.array());
+    let mut list = input.rest.to_vec();
+    let replaced = ids::replace(&mut list, |_, id| id.checked_add(offset).ok_or(Errno::EINVAL));
+    assert!(matches!(replaced, Ok(()) | Err(Errno::EINVAL)));
+    assert_eq!(list.len(), input.rest.len());
+    let pairs = list.iter().zip(input.rest).enumerate();
+    let mut changed = pairs.filter(|(_, (one, other))| one != other).map(|(at, _)| at);
+    assert!(changed.all(|at| at >= 8 && at % 8 < 4), "an id is the second word of an entry");
+    let outside = ids::outside(input.rest, offset);
+    assert_ne!(outside, Some(u32::MAX), "that is nobody");
+    outside.is_some() || list != input.rest
 }
 
 /// The rest is memory from the pointer on, and again and again; nothing follows it.
