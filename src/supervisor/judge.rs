@@ -107,6 +107,16 @@ impl Native {
     }
 
     fn granted(&self, path: &AbsPath) -> AccessSet {
+        self.granted_by(path, |granted| !granted.is_lost.load(Ordering::SeqCst))
+    }
+
+    /// What the kernel may allow: what has lost its name in the supervisor's eyes may have kept it, if
+    /// the call that was to take it failed.
+    fn granted_once(&self, path: &AbsPath) -> AccessSet {
+        self.granted_by(path, |_| true)
+    }
+
+    fn granted_by(&self, path: &AbsPath, counts: impl Fn(&Granted) -> bool) -> AccessSet {
         // a name is made and removed in the directory above
         const OF_ABOVE: AccessSet =
             AccessSet::of(&[Access::Create, Access::Delete, Access::Device]);
@@ -121,7 +131,7 @@ impl Native {
             self.lengths.iter().map_while(|length| (*length <= path.len()).then_some(*length));
         all.filter_map(above).fold(AccessSet::EMPTY, |all, directory| {
             match self.grants.get(directory) {
-                Some(granted) if granted.is_lost.load(Ordering::SeqCst) => all,
+                Some(granted) if !counts(granted) => all,
                 Some(granted) if directory.len() == path.len() => {
                     all.union(granted.access.difference(OF_ABOVE))
                 }
@@ -161,12 +171,16 @@ impl Judge {
 
     /// Whether brig gives this name to what is there already, or takes it away for another.
     pub fn gives_name(&self, path: &AbsPath) -> bool {
-        self.gives_names() || self.holds_name(path)
+        let names = AccessSet::of(&[Access::Create, Access::Delete]);
+        self.gives_names() || !self.mixed(path).intersection(names).is_empty()
     }
 
     /// Whether nobody but brig makes or removes this name.
     pub fn holds_name(&self, path: &AbsPath) -> bool {
-        self.is_mixed(path, Access::Create) || self.is_mixed(path, Access::Delete)
+        let names = AccessSet::of(&[Access::Create, Access::Delete]);
+        let Native { restricted, .. } = self.native;
+        let held = restricted.difference(self.native.granted_once(path));
+        !held.intersection(names).is_empty()
     }
 
     /// Whether the kernel grants something to a directory or beneath it, which would keep that by any
@@ -349,6 +363,11 @@ mod tests {
             native.lose(&path(lost));
             assert_eq!(native.granted(&path("/a/b/x")) == read, granted, "{lost}");
             assert_eq!(native.granted(&path("/a/b/c/x")).is_empty(), !granted, "{lost}");
+            assert_eq!(
+                native.granted_once(&path("/a/b/x")),
+                read,
+                "the kernel may not have lost it"
+            );
         }
         let everywhere = Native::new(AccessSet::ALL, &[grant("/", &[Access::Read])]);
         assert_eq!(everywhere.granted(&path("/")), read);

@@ -135,6 +135,8 @@ fn remove(call: &Call<'_>, at: &At, flags: AtFlags) -> Outcome {
     call.assume()?;
     let _names = call.shared.names.hold();
     call.still_waits()?;
+    // RACE: before the name is gone: what gets it next must not count as granted. If it stays, the
+    // supervisor does what the kernel would have done
     judge.lose_name(&path);
     unlinkat(entry.directory.fd.as_fd(), &*entry.name, flags).map_err(errno)?;
     Ok(Reply::Value(0))

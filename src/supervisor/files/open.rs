@@ -362,6 +362,7 @@ pub fn truncate(call: &Call<'_>, at: &At, length: i64) -> Outcome {
     }
     let _permitted = call.shared.judge.access(call, Access::Modify, real)?;
     let file = found.by_descriptor();
+    // RACE: who cuts it meanwhile has it grow again to what it had: not to more
     let grows = u64::try_from(found.stat.st_size).is_ok_and(|size| length > size);
     if grows && call.exceeds_file_size(length)? {
         return exceed(call, &found);

@@ -59,8 +59,12 @@ static int open_to_read(void) {
 
 static void open_fifo(const struct plan *plan, int flags) {
     pthread_t thread = prepare(plan);
-    say_descriptor(syscall(SYS_openat, AT_FDCWD, "fifo", flags));
+    long result = syscall(SYS_openat, AT_FDCWD, "fifo", flags);
+    int error = errno;
+    // it may be about to get the number that is free next
     pthread_join(thread, NULL);
+    errno = error;
+    say_descriptor(result);
     say(" handled=%d", (int)handled);
 }
 
